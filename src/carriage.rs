@@ -1,0 +1,189 @@
+//! Where a request carries its token, and the request without it.
+
+use std::borrow::Cow;
+
+use crate::denial::Denial;
+use crate::request::{RequestHead, Target, trim, unescape};
+
+/// The header, and the exact name of the query parameter.
+pub(crate) const HEADER: &str = "authorization";
+const PARAMETER: &[u8] = b"Authorization";
+
+/// The token of a request and what must change so that it does not carry it any more.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Carriage {
+    /// The compact token, or why there is none to look at.
+    pub token: Result<String, Denial>,
+    /// What to take off the request, whatever is decided later.
+    pub removal: Removal,
+}
+
+/// The places that a token was taken from.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// The values of the `authorization` headers to remove; with more than one the request is refused.
+    pub authorization: Vec<Vec<u8>>,
+    /// The value of `:path` before and after, if a parameter must go.
+    pub path: Option<PathEdit>,
+}
+
+/// `:path` with and without the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathEdit {
+    /// As it came.
+    pub with_token: Vec<u8>,
+    /// Without the parameter, every other byte kept.
+    pub without_token: Vec<u8>,
+}
+
+impl Carriage {
+    /// Reads the token from header and query. At most one of the two may hold one, unless they agree.
+    pub fn read(request: RequestHead<'_>) -> Self {
+        let target = request.first(":path").unwrap_or_default();
+        let query = Query::read(target);
+        let headers: Vec<&[u8]> = request.values(HEADER).collect();
+        let header = match headers.as_slice() {
+            [] => Ok(Credential::Absent),
+            [one] => Credential::read(trim(one)),
+            _ => Err(Denial::HeaderRepeated),
+        };
+        let (token, keep_header) = match (header, query.token) {
+            (Err(denial), _) | (_, Err(denial)) => (Err(denial), false),
+            (Ok(Credential::Absent), Ok(None)) => (Err(Denial::TokenMissing), false),
+            (Ok(Credential::OtherScheme), Ok(None)) => (Err(Denial::SchemeUnknown), false),
+            (Ok(Credential::Token(token)), Ok(None)) => (Ok(token.to_owned()), false),
+            (Ok(Credential::Absent), Ok(Some(token))) => (Ok(token), false),
+            // Something else's business, such as a signature for the license server's own front door.
+            (Ok(Credential::OtherScheme), Ok(Some(token))) => (Ok(token), true),
+            (Ok(Credential::Token(header)), Ok(Some(token))) if *header == *token => (Ok(token), false),
+            (Ok(Credential::Token(_)), Ok(Some(_))) => (Err(Denial::TokensDiffer), false),
+        };
+        let authorization = if keep_header {
+            Vec::new()
+        } else {
+            headers.iter().map(|value| value.to_vec()).collect()
+        };
+        Self {
+            token,
+            removal: Removal {
+                authorization,
+                path: query.edit,
+            },
+        }
+    }
+}
+
+/// The value of an `Authorization` header or parameter.
+enum Credential<'a> {
+    Absent,
+    Token(&'a str),
+    OtherScheme,
+}
+
+impl<'a> Credential<'a> {
+    /// `<token>`, `Bearer <token>`, or another scheme with its parameters (RFC 9110 section 11.4).
+    fn read(value: &'a [u8]) -> Result<Self, Denial> {
+        // A token is ASCII; other bytes could not be one, nor do they name a scheme that we must leave alone.
+        let text = std::str::from_utf8(value).map_err(|_| Denial::NotThreeParts)?;
+        let (scheme, rest) = text
+            .split_once(' ')
+            .map_or((text, None), |(scheme, rest)| (scheme, Some(rest)));
+        match rest {
+            None if text.is_empty() || text.eq_ignore_ascii_case("bearer") => Ok(Self::Absent),
+            None => Ok(Self::Token(text)),
+            Some(token) if scheme.eq_ignore_ascii_case("bearer") => Ok(Self::Token(token)),
+            // No registered scheme holds a dot, every token does: `a.b.c x` is a token with a blank inside.
+            Some(_) if is_scheme(scheme) => Ok(Self::OtherScheme),
+            Some(_) => Ok(Self::Token(text)),
+        }
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+'))
+}
+
+/// What the query says about the token.
+struct Query {
+    token: Result<Option<String>, Denial>,
+    edit: Option<PathEdit>,
+}
+
+impl Query {
+    fn read(target: &[u8]) -> Self {
+        let parts = Target::split(target);
+        let pairs: Vec<&[u8]> = parts
+            .query
+            .map(|query| query.split(|b| *b == b'&').collect())
+            .unwrap_or_default();
+        let (mine, others): (Vec<&[u8]>, Vec<&[u8]>) = pairs.into_iter().partition(|pair| names_parameter(pair));
+        let token = match mine.as_slice() {
+            [] => {
+                return Self {
+                    token: Ok(None),
+                    edit: None,
+                };
+            }
+            [pair] => value(pair),
+            _ => Err(Denial::ParameterRepeated),
+        };
+        let mut without_token = parts.path.to_vec();
+        for (at, pair) in others.iter().enumerate() {
+            without_token.push(if at == 0 { b'?' } else { b'&' });
+            without_token.extend_from_slice(pair);
+        }
+        without_token.extend_from_slice(parts.fragment);
+        Self {
+            token,
+            edit: Some(PathEdit {
+                with_token: target.to_vec(),
+                without_token,
+            }),
+        }
+    }
+}
+
+/// Whether the name of `pair` is `Authorization`, as it stands or after decoding.
+fn names_parameter(pair: &[u8]) -> bool {
+    percent_decode(name(pair)).is_some_and(|name| *name == *PARAMETER)
+}
+
+fn name(pair: &[u8]) -> &[u8] {
+    pair.split(|b| *b == b'=').next().unwrap_or_default()
+}
+
+fn value(pair: &[u8]) -> Result<Option<String>, Denial> {
+    if name(pair) != PARAMETER {
+        return Err(Denial::ParameterNameEncoded);
+    }
+    let value = pair.get(PARAMETER.len().saturating_add(1)..).unwrap_or_default();
+    let value = percent_decode(value).ok_or(Denial::ParameterEncoding)?;
+    match Credential::read(&value)? {
+        Credential::Absent => Ok(None),
+        Credential::Token(token) => Ok(Some(token.to_owned())),
+        // Schemes belong to the header; here the text can only be a token, and one with a blank inside.
+        Credential::OtherScheme => Err(Denial::NotThreeParts),
+    }
+}
+
+/// RFC 3986 section 2.1, once; `+` is literal. `None` for a `%` without two digits.
+fn percent_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if !text.contains(&b'%') {
+        return Some(text.into());
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'%' {
+            decoded.push(unescape(rest)?);
+            rest = rest.get(3..).unwrap_or_default();
+        } else {
+            decoded.push(*first);
+            rest = after;
+        }
+    }
+    Some(decoded.into())
+}

@@ -1,0 +1,192 @@
+//! Signature, claims, times and audience of a token -> [`Verified`]. The order of the checks is the order of decisions:
+//! the signature comes before any claim, authentication before authorisation.
+
+use std::time::Duration;
+
+use crate::config::TokenRules;
+use crate::denial::Denial;
+use crate::jose::json::{Object, Value};
+use crate::jose::jwk::AccessKey;
+use crate::jose::token::UntrustedToken;
+
+/// The last second of the year 9999: later times are refused, which keeps arithmetic on times far from any overflow.
+const LAST_SECOND: f64 = 253_402_300_799.0;
+
+/// How the license request itself came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// As it is, with the token beside it.
+    Rest,
+}
+
+impl Protocol {
+    /// The value of the claim `drm_protocol` that asks for this protocol.
+    pub const fn claim(self) -> &'static str {
+        match self {
+            Self::Rest => "REST",
+        }
+    }
+}
+
+/// What a token is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Requirements<'a> {
+    /// The rules of the service.
+    pub rules: &'a TokenRules,
+    /// Leeway of every comparison of times.
+    pub clock_skew: Duration,
+    /// What the claim `drm_protocol` must name if it is present; none where it is not looked at.
+    pub protocol: Option<Protocol>,
+}
+
+/// The claims of a token whose signature, claims, times and audience hold. Only [`Verified::new`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    issuer: Box<str>,
+    subject: Box<str>,
+}
+
+impl Verified {
+    /// Checks `token` against the key that it names, at `now` in seconds since the epoch.
+    ///
+    /// # Errors
+    /// The first of rows 13 to 19 of the table of decisions that fails: MDRM-505, 509, 510, 511, 508, 503, 521.
+    pub fn new(token: &UntrustedToken, key: &AccessKey, required: Requirements<'_>, now: i64) -> Result<Self, Denial> {
+        check_signature(token, key)?;
+        let claims = token.claims()?;
+        let issuer = text(&claims, "iss")
+            .filter(|issuer| **issuer == *key.owner)
+            .ok_or(Denial::IssuerNotOwner)?;
+        let subject = text(&claims, "sub").ok_or(Denial::ClaimNotText("sub"))?;
+        text(&claims, "jti").ok_or(Denial::ClaimNotText("jti"))?;
+        check_version(&claims, required.rules)?;
+        check_times(&claims, required, now)?;
+        check_audience(&claims, key, required.rules)?;
+        check_protocol(&claims, required.protocol)?;
+        Ok(Self { issuer, subject })
+    }
+
+    /// The owner of the key.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The content that the token is for.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+}
+
+fn check_signature(token: &UntrustedToken, key: &AccessKey) -> Result<(), Denial> {
+    let header = token.header();
+    if header.alg.as_deref() != Some(key.verifying_key.alg().name()) {
+        return Err(Denial::AlgorithmNotTheKeys);
+    }
+    if header.has_extension {
+        return Err(Denial::CriticalHeader);
+    }
+    let verifies = key.verifying_key.verify(token.signing_input(), token.signature());
+    if verifies {
+        Ok(())
+    } else {
+        Err(Denial::SignatureInvalid)
+    }
+}
+
+fn check_version(claims: &Object<'_>, rules: &TokenRules) -> Result<(), Denial> {
+    let version = claims
+        .get("ver")
+        .and_then(Value::number)
+        .ok_or(Denial::VersionNotAccepted)?;
+    let accepted = rules.versions.iter().any(|accepted| f64::from(*accepted) == version);
+    if accepted {
+        Ok(())
+    } else {
+        Err(Denial::VersionNotAccepted)
+    }
+}
+
+fn check_times(claims: &Object<'_>, required: Requirements<'_>, now: i64) -> Result<(), Denial> {
+    // The ranges of all three come before any comparison: a broken time is MDRM-505, whatever the others say.
+    let issued_at = match claims.get("iat") {
+        Some(iat) if !iat.is_null() => Some(seconds(iat, "iat")?),
+        _ => None,
+    };
+    let expires = claims.get("exp").map(|exp| seconds(exp, "exp")).transpose()?;
+    let not_before = claims.get("nbf").map(|nbf| seconds(nbf, "nbf")).transpose()?;
+
+    let issued_at = issued_at.ok_or(Denial::IssuedAtMissing)?;
+    let (now, skew) = (millis(now), duration_millis(required.clock_skew));
+    let max_age = duration_millis(required.rules.max_age);
+    if millis(issued_at) > now.saturating_add(skew) {
+        return Err(Denial::IssuedInFuture);
+    }
+    if not_before.is_some_and(|nbf| millis(nbf) > now.saturating_add(skew)) {
+        return Err(Denial::NotYetValid);
+    }
+    if expires.is_some_and(|exp| now > millis(exp).saturating_add(skew)) {
+        return Err(Denial::TokenExpired);
+    }
+    if now > millis(issued_at).saturating_add(max_age).saturating_add(skew) {
+        return Err(Denial::TokenTooOld);
+    }
+    Ok(())
+}
+
+/// RFC 7519 section 4.1.3: a string or an array of strings. One of them must be an audience of the service and a
+/// purpose of the key.
+fn check_audience(claims: &Object<'_>, key: &AccessKey, rules: &TokenRules) -> Result<(), Denial> {
+    let aud = claims.get("aud").ok_or(Denial::AudienceMalformed)?;
+    let audiences = match aud.text() {
+        Some(one) => vec![one],
+        None => aud.texts().ok_or(Denial::AudienceMalformed)?,
+    };
+    let mut accepted = rules
+        .audiences
+        .iter()
+        .filter(|audience| audiences.iter().any(|aud| **aud == ***audience))
+        .peekable();
+    if accepted.peek().is_none() {
+        return Err(Denial::AudienceNotAccepted);
+    }
+    let in_scope = accepted.any(|audience| key.audiences.contains(audience));
+    if in_scope {
+        Ok(())
+    } else {
+        Err(Denial::AudienceNotInKeyScope)
+    }
+}
+
+fn check_protocol(claims: &Object<'_>, protocol: Option<Protocol>) -> Result<(), Denial> {
+    match (protocol, claims.get("drm_protocol")) {
+        (Some(protocol), Some(claim)) if claim.text().as_deref() != Some(protocol.claim()) => {
+            Err(Denial::ProtocolMismatch)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A string that is not empty.
+fn text(claims: &Object<'_>, name: &str) -> Option<Box<str>> {
+    claims
+        .get(name)
+        .and_then(Value::text)
+        .filter(|text| !text.is_empty())
+        .map(Into::into)
+}
+
+/// RFC 7519 section 2, NumericDate, within the calendar; the range is checked before a fraction is cut off.
+fn seconds(value: Value<'_>, name: &'static str) -> Result<i64, Denial> {
+    let seconds = value.number().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds));
+    seconds
+        .map(|seconds| seconds as i64)
+        .ok_or(Denial::TimeOutOfRange(name))
+}
+
+fn millis(seconds: i64) -> i64 {
+    seconds.saturating_mul(1000)
+}
+
+fn duration_millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,222 @@
+//! Bindings of the host calls in use. They return what the host said and never panic: the SDK's own wrappers panic on
+//! values that are not UTF-8 and on statuses that they do not know, and a panic ends the worker's VM.
+#![allow(
+    unsafe_code,
+    reason = "the ABI of proxy-wasm is a C interface; this is the one module that speaks it"
+)]
+
+use std::ops::Range;
+use std::ptr::null_mut;
+use std::time::Duration;
+
+use proxy_wasm::types::{BufferType, MapType};
+
+use crate::clock::Now;
+use crate::reply::Reply;
+
+/// The status of every host call (proxy-wasm ABI 0.2.1, `proxy_status_t`); any other value is a failure.
+const OK: u32 = 0;
+
+/// `stream_type_t`: the request's way to the upstream.
+const HTTP_REQUEST: u32 = 0;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_get_buffer_bytes(kind: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_pairs(kind: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_remove_header_map_value(kind: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_replace_header_map_value(
+        kind: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_continue_stream(kind: u32) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
+}
+
+unsafe extern "C" {
+    /// The SDK's own export: runs `on_tick` of a root context.
+    fn proxy_on_tick(root: u32);
+}
+
+/// The host's clocks; none if the host has no time to give.
+pub(super) fn now() -> Option<Now> {
+    const MONOTONIC: u32 = 1;
+    let mut wall = 0;
+    // SAFETY: the host writes one u64 to the place that it is given.
+    if unsafe { proxy_get_current_time_nanoseconds(&mut wall) } != OK {
+        return None;
+    }
+    let mut monotonic = 0;
+    // SAFETY: as above. Without a monotonic clock, the wall clock has to do.
+    if unsafe { clock_time_get(MONOTONIC, 1, &mut monotonic) } != OK {
+        monotonic = wall;
+    }
+    let unix = i64::try_from(Duration::from_nanos(wall).as_secs()).ok()?;
+    Some(Now {
+        unix,
+        monotonic: Duration::from_nanos(monotonic),
+    })
+}
+
+/// At most `max` bytes of a buffer; none if the host has no such buffer.
+pub(super) fn buffer(kind: BufferType, max: usize) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the host writes a pointer and a length that describe memory it took from `proxy_on_memory_allocate`.
+    let status = unsafe { proxy_get_buffer_bytes(kind as u32, 0, max, &mut data, &mut size) };
+    (status == OK).then(|| take(data, size))
+}
+
+/// A map of headers or trailers as the host serialised it.
+pub(super) struct HeaderMap {
+    bytes: Vec<u8>,
+    pairs: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl HeaderMap {
+    /// Reads a whole map; none if the host has no such map or what it wrote does not add up.
+    pub(super) fn read(kind: MapType) -> Option<Self> {
+        let (mut data, mut size) = (null_mut(), 0);
+        // SAFETY: as in `buffer`.
+        let status = unsafe { proxy_get_header_map_pairs(kind as u32, &mut data, &mut size) };
+        if status != OK {
+            return None;
+        }
+        let bytes = take(data, size);
+        let pairs = if bytes.is_empty() {
+            Vec::new()
+        } else {
+            pair_ranges(&bytes)?
+        };
+        Some(Self { bytes, pairs })
+    }
+
+    /// Names and values in the order of the wire.
+    pub(super) fn pairs(&self) -> Vec<(&[u8], &[u8])> {
+        let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
+        self.pairs
+            .iter()
+            .map(|(name, value)| (slice(name), slice(value)))
+            .collect()
+    }
+}
+
+/// The ABI's form: count, then the lengths of each name and value, then the texts, each with a NUL behind it.
+fn pair_ranges(bytes: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
+    let number = |at: usize| {
+        let four = bytes.get(at..at.checked_add(4)?)?;
+        usize::try_from(u32::from_le_bytes(four.try_into().ok()?)).ok()
+    };
+    let count = number(0)?;
+    let mut at = count.checked_mul(8)?.checked_add(4)?;
+    if at > bytes.len() {
+        return None;
+    }
+    let mut text = |length: usize| {
+        let range = at..at.checked_add(length)?;
+        at = range.end.checked_add(1)?;
+        (at <= bytes.len()).then_some(range)
+    };
+    let mut pairs = Vec::with_capacity(count);
+    for index in 0..count {
+        let lengths = index.checked_mul(8)?.checked_add(4)?;
+        pairs.push((text(number(lengths)?)?, text(number(lengths.checked_add(4)?)?)?));
+    }
+    Some(pairs)
+}
+
+/// Removes every header of this name.
+pub(super) fn remove(kind: MapType, name: &[u8]) -> bool {
+    // SAFETY: pointer and length describe `name`, which the host only reads.
+    unsafe { proxy_remove_header_map_value(kind as u32, name.as_ptr(), name.len()) == OK }
+}
+
+/// Sets a header to this one value.
+pub(super) fn replace(kind: MapType, name: &[u8], value: &[u8]) -> bool {
+    // SAFETY: pointers and lengths describe `name` and `value`, which the host only reads.
+    unsafe { proxy_replace_header_map_value(kind as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
+}
+
+/// Lets the held request of the effective context go on. Must be the last call about it.
+pub(super) fn continue_request() -> bool {
+    // SAFETY: takes a number.
+    unsafe { proxy_continue_stream(HTTP_REQUEST) == OK }
+}
+
+/// Answers the request of the effective context. Must be the last call about it. `details` become
+/// `%RESPONSE_CODE_DETAILS%`.
+pub(super) fn reply(reply: &Reply, details: &str) -> bool {
+    let headers = serialise(&reply.headers);
+    // SAFETY: pointers and lengths describe values that live until the call returns, which the host only reads.
+    unsafe {
+        proxy_send_local_response(
+            u32::from(reply.status),
+            details.as_ptr(),
+            details.len(),
+            reply.body.as_ptr(),
+            reply.body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            -1,
+        ) == OK
+    }
+}
+
+fn serialise(headers: &[(&str, String)]) -> Vec<u8> {
+    let length = |text: &str| u32::try_from(text.len()).unwrap_or(0).to_le_bytes();
+    let mut bytes = u32::try_from(headers.len()).unwrap_or(0).to_le_bytes().to_vec();
+    for (name, value) in headers {
+        bytes.extend_from_slice(&length(name));
+        bytes.extend_from_slice(&length(value));
+    }
+    for text in headers.iter().flat_map(|(name, value)| [*name, value.as_str()]) {
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+    }
+    bytes
+}
+
+/// Makes `context` the one that host calls are about; false if it is gone.
+pub(super) fn enter(context: u32) -> bool {
+    // SAFETY: takes a number.
+    unsafe { proxy_set_effective_context(context) == OK }
+}
+
+/// Runs `on_tick` of `root` in the middle of a callback of `stream`.
+///
+/// Callouts belong to the context in whose callback they are sent, and end with it. A key is for all who wait, so its
+/// callout must be the root's.
+pub(super) fn tick(root: u32, stream: u32) {
+    if enter(root) {
+        // SAFETY: the SDK's dispatcher finds the root by its number; the callback that we are in borrows streams only.
+        unsafe { proxy_on_tick(root) };
+        enter(stream);
+    }
+}
+
+/// Takes over memory that the host had from `proxy_on_memory_allocate`.
+fn take(data: *mut u8, size: usize) -> Vec<u8> {
+    if data.is_null() || size == 0 {
+        return Vec::new();
+    }
+    // SAFETY: the SDK's allocator made it as a boxed slice of exactly this length, and the host gave it up.
+    unsafe { Vec::from_raw_parts(data, size, size) }
+}

@@ -1,0 +1,13 @@
+//! The wasm shell: events of the host -> the core, decisions of the core -> calls of the host. Translates, never decides.
+
+mod host;
+mod http;
+mod plugin;
+mod root;
+
+use proxy_wasm::types::LogLevel;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|root_id| Box::new(root::Root::new(root_id)));
+}}

@@ -1,0 +1,306 @@
+//! Key documents of the key service: RFC 7517 keys with an owner, purposes and a state **\[ours\]**.
+//!
+//! A document is read strictly. Whatever cannot be used is [`Unusable`] with a reason for the log; a client only ever
+//! learns that the key could not be resolved.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::algorithm::Alg;
+use super::json::{Object, Value};
+use super::token::Kid;
+use super::verify::{VerifyingKey, WeakKey};
+use crate::denial::JsonFault;
+
+/// An enabled key that verifies tokens.
+#[derive(Debug)]
+pub struct AccessKey {
+    /// The owner; a token's `iss` must equal it.
+    pub owner: Box<str>,
+    /// The purposes that the key was created for. Empty: none.
+    pub audiences: Box<[Box<str>]>,
+    /// Seconds since the epoch after which the key counts as disabled.
+    pub expires: Option<i64>,
+    /// The session key to sign with.
+    pub session_kid: Option<Box<str>>,
+    /// Verifies signatures, and fixes their algorithm.
+    pub verifying_key: VerifyingKey,
+}
+
+/// What a readable key document says.
+#[derive(Debug)]
+pub enum KeyDocument {
+    /// `status` is absent or `enabled`, and the key can be used.
+    Enabled(Box<AccessKey>),
+    /// `status` is `disabled`, whatever else the document holds.
+    Disabled,
+    /// `status` is `deleted`, whatever else the document holds.
+    Deleted,
+}
+
+/// Where a document came from decides what it may hold and what completes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Provenance<'a> {
+    /// Owner of keys whose document names none; none for one-key answers.
+    pub default_owner: Option<&'a str>,
+    /// Purposes of keys whose document names none.
+    pub default_audiences: &'a [Box<str>],
+    /// Whether HMAC keys are taken (not from a set that the network delivers).
+    pub symmetric: bool,
+    /// Whether ES384 and ES512 keys are taken (slow inside a wasm VM).
+    pub slow_algorithms: bool,
+}
+
+/// Why a key document cannot be used, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unusable {
+    /// The text is not a strict JSON object.
+    Json(JsonFault),
+    /// `kid` is absent, not a usable name, or not the one asked for.
+    Kid,
+    /// Two documents of a set share the name.
+    KidRepeated,
+    /// A member has the wrong type or value.
+    Member(&'static str),
+    /// No owner, neither in the document nor in the configuration.
+    Owner,
+    /// A private member in a public document.
+    Private(&'static str),
+    /// `alg` is not a supported algorithm, or an `oct` key names none.
+    Algorithm,
+    /// `kty` and `crv` are not supported.
+    KeyType,
+    /// An HMAC key in a fetched set.
+    Symmetric,
+    /// ES384 or ES512 without `allow_slow_algorithms` on a host without native verification.
+    SlowAlgorithm,
+    /// The key material is wrong or weak.
+    Weak(WeakKey),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(fault) => write!(f, "{fault}"),
+            Self::Kid => f.write_str("kid is not the one asked for, or no usable name"),
+            Self::KidRepeated => f.write_str("kid stands twice in the set"),
+            Self::Member(name) => write!(f, "{name} has the wrong type or value"),
+            Self::Owner => f.write_str("no owner (iss)"),
+            Self::Private(name) => write!(f, "private member {name}"),
+            Self::Algorithm => f.write_str("alg is missing or not supported"),
+            Self::KeyType => f.write_str("kty or crv is not supported"),
+            Self::Symmetric => f.write_str("an HMAC key in a fetched set"),
+            Self::SlowAlgorithm => f.write_str("ES384 and ES512 need allow_slow_algorithms on this host"),
+            Self::Weak(weak) => write!(f, "{weak}"),
+        }
+    }
+}
+
+/// A JWK Set after the unusable members were dropped.
+#[derive(Debug, Default)]
+pub struct KeySet {
+    /// The documents by name.
+    pub keys: BTreeMap<Kid, KeyDocument>,
+    /// What was dropped, and why.
+    pub dropped: Vec<(Option<Kid>, Unusable)>,
+}
+
+/// Why a text is no JWK Set at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotASet {
+    /// Not a strict JSON object.
+    Json(JsonFault),
+    /// `keys` is absent or not an array.
+    Keys,
+    /// `keys` has members, and none can be used.
+    NothingUsable,
+}
+
+impl fmt::Display for NotASet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(fault) => write!(f, "{fault}"),
+            Self::Keys => f.write_str("keys is not an array"),
+            Self::NothingUsable => f.write_str("none of the keys can be used"),
+        }
+    }
+}
+
+impl KeySet {
+    /// Reads a JWK Set (RFC 7517 section 5). A key that cannot be used is dropped and the others stay; a repeated name
+    /// drops all that bear it. An empty array is a set: all keys are gone.
+    ///
+    /// # Errors
+    /// [`NotASet`].
+    pub fn parse(bytes: &[u8], provenance: Provenance<'_>) -> Result<Self, NotASet> {
+        let object = Object::parse(bytes).map_err(NotASet::Json)?;
+        let elements = object.get("keys").and_then(Value::elements).ok_or(NotASet::Keys)?;
+        let mut set = Self::default();
+        let mut seen: BTreeMap<Kid, usize> = BTreeMap::new();
+        for element in &elements {
+            let (kid, document) = read_member(element, provenance);
+            if let Some(kid) = &kid {
+                let count = seen.entry(kid.clone()).or_default();
+                *count = count.saturating_add(1);
+            }
+            match (kid, document) {
+                (Some(kid), Ok(document)) => drop(set.keys.insert(kid, document)),
+                (kid, Err(reason)) => set.dropped.push((kid, reason)),
+                (None, Ok(_)) => set.dropped.push((None, Unusable::Kid)),
+            }
+        }
+        for (kid, _) in seen.into_iter().filter(|(_, count)| *count > 1) {
+            set.keys.remove(&kid);
+            set.dropped.push((Some(kid), Unusable::KidRepeated));
+        }
+        if set.keys.is_empty() && !elements.is_empty() {
+            Err(NotASet::NothingUsable)
+        } else {
+            Ok(set)
+        }
+    }
+}
+
+fn read_member(bytes: &[u8], provenance: Provenance<'_>) -> (Option<Kid>, Result<KeyDocument, Unusable>) {
+    match Object::parse(bytes) {
+        Err(fault) => (None, Err(Unusable::Json(fault))),
+        Ok(object) => (kid(&object), KeyDocument::read(&object, provenance)),
+    }
+}
+
+fn kid(object: &Object<'_>) -> Option<Kid> {
+    object.get("kid").and_then(Value::text).and_then(|kid| Kid::new(&kid))
+}
+
+impl KeyDocument {
+    /// Reads the answer to a request for the one key `asked`.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub fn parse_one(bytes: &[u8], asked: &Kid, provenance: Provenance<'_>) -> Result<Self, Unusable> {
+        let object = Object::parse(bytes).map_err(Unusable::Json)?;
+        match Self::read(&object, provenance)? {
+            Self::Enabled(_) if kid(&object).as_ref() != Some(asked) => Err(Unusable::Kid),
+            document => Ok(document),
+        }
+    }
+
+    fn read(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Self, Unusable> {
+        // First of all: a deleted key is deleted even if the rest of its document is gone or broken.
+        match object.get("status").map(Value::text) {
+            None => {}
+            Some(Some(status)) => match &*status {
+                "enabled" => {}
+                "disabled" => return Ok(Self::Disabled),
+                "deleted" => return Ok(Self::Deleted),
+                _ => return Err(Unusable::Member("status")),
+            },
+            Some(None) => return Err(Unusable::Member("status")),
+        }
+        check_purpose(object)?;
+        let key = AccessKey {
+            owner: owner(object, provenance)?,
+            audiences: audiences(object, provenance)?,
+            expires: expires(object)?,
+            session_kid: text(object, "session_kid")?.map(Into::into),
+            verifying_key: verifying_key(object, provenance)?,
+        };
+        Ok(Self::Enabled(Box::new(key)))
+    }
+}
+
+/// RFC 7517 sections 4.2 and 4.3: a key that says what it is for must say "verify signatures".
+fn check_purpose(object: &Object<'_>) -> Result<(), Unusable> {
+    if text(object, "use")?.is_some_and(|purpose| purpose != "sig") {
+        return Err(Unusable::Member("use"));
+    }
+    match object.get("key_ops").map(Value::texts) {
+        None => Ok(()),
+        Some(Some(operations)) if operations.iter().any(|operation| operation == "verify") => Ok(()),
+        Some(_) => Err(Unusable::Member("key_ops")),
+    }
+}
+
+fn owner(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Box<str>, Unusable> {
+    let owner = text(object, "iss")?.or(provenance.default_owner.map(Cow::Borrowed));
+    owner
+        .filter(|owner| !owner.is_empty())
+        .map(Into::into)
+        .ok_or(Unusable::Owner)
+}
+
+fn audiences(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Box<[Box<str>]>, Unusable> {
+    match object.get("aud") {
+        None => Ok(provenance.default_audiences.into()),
+        Some(aud) => {
+            let audiences = aud.texts().ok_or(Unusable::Member("aud"))?;
+            Ok(audiences.into_iter().map(Into::into).collect())
+        }
+    }
+}
+
+fn expires(object: &Object<'_>) -> Result<Option<i64>, Unusable> {
+    let Some(exp) = object.get("exp") else { return Ok(None) };
+    let seconds = exp
+        .number()
+        .filter(|seconds| seconds.is_finite())
+        .ok_or(Unusable::Member("exp"))?;
+    // Saturates far outside of any clock.
+    Ok(Some(seconds as i64))
+}
+
+fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<VerifyingKey, Unusable> {
+    let kty = text(object, "kty")?.ok_or(Unusable::KeyType)?;
+    for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+        if object.contains(name) && !(name == "k" && kty == "oct") {
+            return Err(Unusable::Private(name));
+        }
+    }
+    let named = match text(object, "alg")? {
+        None => None,
+        Some(alg) => Some(Alg::from_name(&alg).ok_or(Unusable::Algorithm)?),
+    };
+    let crv = text(object, "crv")?;
+    let key = match (&*kty, crv.as_deref()) {
+        ("RSA", _) => VerifyingKey::rsa(named.unwrap_or(Alg::Rs256), &bytes(object, "n")?, &bytes(object, "e")?),
+        ("EC", Some(crv)) => {
+            let implied = match crv {
+                "P-256" => Alg::Es256,
+                "P-384" => Alg::Es384,
+                "P-521" => Alg::Es512,
+                _ => return Err(Unusable::KeyType),
+            };
+            // RFC 7518 section 3.4 ties each algorithm to one curve.
+            if named.is_some_and(|alg| alg != implied) {
+                return Err(Unusable::Weak(WeakKey::WrongType));
+            }
+            if implied != Alg::Es256 && !provenance.slow_algorithms {
+                return Err(Unusable::SlowAlgorithm);
+            }
+            VerifyingKey::ecdsa(implied, &bytes(object, "x")?, &bytes(object, "y")?)
+        }
+        ("OKP", Some("Ed25519")) => VerifyingKey::ed25519(named.unwrap_or(Alg::EdDsa), &bytes(object, "x")?),
+        ("oct", _) if !provenance.symmetric => return Err(Unusable::Symmetric),
+        ("oct", _) => VerifyingKey::hmac(named.ok_or(Unusable::Algorithm)?, &bytes(object, "k")?),
+        _ => return Err(Unusable::KeyType),
+    };
+    key.map_err(Unusable::Weak)
+}
+
+/// A string member; absent is fine, any other type is not.
+fn text<'a>(object: &Object<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Unusable> {
+    object
+        .get(name)
+        .map(|value| value.text().ok_or(Unusable::Member(name)))
+        .transpose()
+}
+
+/// A required member of canonical base64url.
+fn bytes(object: &Object<'_>, name: &'static str) -> Result<Vec<u8>, Unusable> {
+    let text = text(object, name)?.ok_or(Unusable::Member(name))?;
+    URL_SAFE_NO_PAD.decode(&*text).map_err(|_| Unusable::Member(name))
+}

@@ -1,0 +1,200 @@
+//! Public and shared keys that verify signatures: one type that fixes algorithm and key together.
+
+use std::fmt;
+
+use jwt_compact::alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa, RsaPublicKey};
+use jwt_compact::jwk::JsonWebKey;
+use jwt_compact::{Algorithm, AlgorithmSignature};
+
+use super::algorithm::{Alg, Es384, Es512};
+
+/// A key together with the one algorithm that it verifies. The token has no say in the choice.
+pub struct VerifyingKey {
+    alg: Alg,
+    material: Material,
+}
+
+enum Material {
+    Rsa(Rsa, RsaPublicKey),
+    Es256(<Es256 as Algorithm>::VerifyingKey),
+    Es384(<Es384 as Algorithm>::VerifyingKey),
+    Es512(<Es512 as Algorithm>::VerifyingKey),
+    Ed25519(<Ed25519 as Algorithm>::VerifyingKey),
+    Hs256(Hs256Key),
+    Hs384(Hs384Key),
+    Hs512(Hs512Key),
+}
+
+/// Why key material was refused, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeakKey {
+    /// The modulus is not an odd number of 2048 to 4096 bits.
+    RsaModulus,
+    /// The public exponent is neither 3 nor 65537.
+    RsaExponent,
+    /// A coordinate has not the length of the curve's field, or the point is not on the curve.
+    NotAPoint,
+    /// The Ed25519 point has small order: it would accept signatures of nobody.
+    SmallOrder,
+    /// The secret is shorter than the hash.
+    ShortSecret,
+    /// The algorithm belongs to another type of key.
+    WrongType,
+}
+
+impl fmt::Display for WeakKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RsaModulus => "n is not an odd number of 2048 to 4096 bits",
+            Self::RsaExponent => "e is neither 3 nor 65537",
+            Self::NotAPoint => "x and y are not a point of the curve",
+            Self::SmallOrder => "x is a point of small order",
+            Self::ShortSecret => "k is shorter than the hash",
+            Self::WrongType => "alg does not fit kty and crv",
+        })
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey")
+            .field("alg", &self.alg.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl VerifyingKey {
+    /// An RSA key for `alg` (RS* or PS*); `n` and `e` are big-endian.
+    ///
+    /// # Errors
+    /// [`WeakKey`]: modulus, exponent, or an algorithm of another type.
+    pub fn rsa(alg: Alg, n: &[u8], e: &[u8]) -> Result<Self, WeakKey> {
+        let variant = match alg {
+            Alg::Rs256 => Rsa::rs256(),
+            Alg::Rs384 => Rsa::rs384(),
+            Alg::Rs512 => Rsa::rs512(),
+            Alg::Ps256 => Rsa::ps256(),
+            Alg::Ps384 => Rsa::ps384(),
+            Alg::Ps512 => Rsa::ps512(),
+            _ => return Err(WeakKey::WrongType),
+        };
+        // RFC 7518 section 6.3.1.1 forbids leading zero octets, some encoders write one all the same; the number counts.
+        let n = strip_zeros(n);
+        let odd = n.last().is_some_and(|byte| byte % 2 == 1);
+        let bits = n.first().map_or(0, |byte| {
+            n.len().saturating_mul(8).saturating_sub(byte.leading_zeros() as usize)
+        });
+        if !odd || !(2048..=4096).contains(&bits) {
+            return Err(WeakKey::RsaModulus);
+        }
+        let e = strip_zeros(e);
+        if e != [3] && e != [1, 0, 1] {
+            return Err(WeakKey::RsaExponent);
+        }
+        let jwk = JsonWebKey::Rsa {
+            modulus: n.into(),
+            public_exponent: e.into(),
+            private_parts: None,
+        };
+        let key = RsaPublicKey::try_from(&jwk).map_err(|_| WeakKey::RsaModulus)?;
+        Ok(Self {
+            alg,
+            material: Material::Rsa(variant, key),
+        })
+    }
+
+    /// An ECDSA key for `alg` (ES*) at the affine point `x`, `y`, both big-endian and exactly as long as the field.
+    ///
+    /// # Errors
+    /// [`WeakKey`]: a wrong length, a point off the curve, or an algorithm of another type.
+    pub fn ecdsa(alg: Alg, x: &[u8], y: &[u8]) -> Result<Self, WeakKey> {
+        let field_bytes = match alg {
+            Alg::Es256 => 32,
+            Alg::Es384 => 48,
+            Alg::Es512 => 66,
+            _ => return Err(WeakKey::WrongType),
+        };
+        if x.len() != field_bytes || y.len() != field_bytes {
+            return Err(WeakKey::NotAPoint);
+        }
+        // SEC 1 section 2.3.3, uncompressed; reading it checks that the point is on the curve.
+        let point = [&[4], x, y].concat();
+        let material = match alg {
+            Alg::Es384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(Material::Es384),
+            Alg::Es512 => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(Material::Es512),
+            _ => <Es256 as Algorithm>::VerifyingKey::from_sec1_bytes(&point).map(Material::Es256),
+        };
+        Ok(Self {
+            alg,
+            material: material.map_err(|_| WeakKey::NotAPoint)?,
+        })
+    }
+
+    /// An Ed25519 key (RFC 8037); `x` is the encoded point.
+    ///
+    /// # Errors
+    /// [`WeakKey`]: a wrong length, no point, a point of small order, or an algorithm of another type.
+    pub fn ed25519(alg: Alg, x: &[u8]) -> Result<Self, WeakKey> {
+        if alg != Alg::EdDsa {
+            return Err(WeakKey::WrongType);
+        }
+        let key = <<Ed25519 as Algorithm>::VerifyingKey as jwt_compact::alg::VerifyingKey<Ed25519>>::from_slice(x)
+            .map_err(|_| WeakKey::NotAPoint)?;
+        if key.is_weak() {
+            return Err(WeakKey::SmallOrder);
+        }
+        Ok(Self {
+            alg,
+            material: Material::Ed25519(key),
+        })
+    }
+
+    /// An HMAC key for `alg` (HS*), at least as long as the hash (RFC 7518 section 3.2). Wiped when dropped.
+    ///
+    /// # Errors
+    /// [`WeakKey`]: too short, or an algorithm of another type.
+    pub fn hmac(alg: Alg, k: &[u8]) -> Result<Self, WeakKey> {
+        let (hash_bytes, material) = match alg {
+            Alg::Hs256 => (32, Material::Hs256(Hs256Key::new(k))),
+            Alg::Hs384 => (48, Material::Hs384(Hs384Key::new(k))),
+            Alg::Hs512 => (64, Material::Hs512(Hs512Key::new(k))),
+            _ => return Err(WeakKey::WrongType),
+        };
+        if k.len() < hash_bytes {
+            Err(WeakKey::ShortSecret)
+        } else {
+            Ok(Self { alg, material })
+        }
+    }
+
+    /// The algorithm that a token must name to be verified with this key.
+    pub fn alg(&self) -> Alg {
+        self.alg
+    }
+
+    /// Whether `signature` is this key's signature over `message`. A signature of the wrong length is not.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.material {
+            Material::Rsa(alg, key) => check(alg, key, message, signature),
+            Material::Es256(key) => check(&Es256, key, message, signature),
+            Material::Es384(key) => check(&Es384, key, message, signature),
+            Material::Es512(key) => check(&Es512, key, message, signature),
+            Material::Ed25519(key) => check(&Ed25519, key, message, signature),
+            Material::Hs256(key) => check(&Hs256, key, message, signature),
+            Material::Hs384(key) => check(&Hs384, key, message, signature),
+            Material::Hs512(key) => check(&Hs512, key, message, signature),
+        }
+    }
+}
+
+fn check<A: Algorithm>(alg: &A, key: &A::VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
+    // jwt-compact's conversions rely on this check: the HMAC ones panic on another length.
+    let fits = A::Signature::LENGTH.is_none_or(|length| length.get() == signature.len());
+    fits && A::Signature::try_from_slice(signature)
+        .is_ok_and(|signature| alg.verify_signature(&signature, key, message))
+}
+
+fn strip_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
