@@ -1,1 +1,39 @@
-fn main() {}
+//! `mdrm`: makes keys and tokens for `mdrm-authz`, for demos, tests and players in development.
+
+mod jwk;
+mod keygen;
+mod mint;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Keys and tokens for the Envoy filter mdrm-authz.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a key pair: a private JWK and the key document for the key service.
+    Keygen(keygen::Keygen),
+    /// Make a token.
+    Mint(mint::Mint),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Keygen(keygen) => keygen.run(),
+        Command::Mint(mint) => mint.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mdrm: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

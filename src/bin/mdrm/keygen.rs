@@ -1,0 +1,84 @@
+//! `mdrm keygen`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use mdrm_authz::jose::algorithm::Alg;
+use mdrm_authz::jose::token::Kid;
+use rand_core::{OsRng, RngCore as _};
+use serde_json::Value;
+
+use crate::jwk::PrivateJwk;
+
+/// Writes KID.private.jwk, for who signs tokens, and KID.jwk, the key document for the key service.
+#[derive(Debug, Args)]
+pub(crate) struct Keygen {
+    /// RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512.
+    #[arg(long, value_parser = alg)]
+    alg: Alg,
+    /// Name of the key [default: the algorithm and eight random digits].
+    #[arg(long)]
+    kid: Option<String>,
+    /// Owner of the key: the `iss` of its tokens.
+    #[arg(long)]
+    iss: Option<String>,
+    /// Purpose of the key, an audience; may be given several times.
+    #[arg(long)]
+    aud: Vec<String>,
+    /// Folder for the two files.
+    #[arg(long, default_value = ".")]
+    out: PathBuf,
+}
+
+fn alg(name: &str) -> Result<Alg, String> {
+    Alg::from_name(name).ok_or_else(|| {
+        let names: Vec<&str> = Alg::ALL.iter().map(|alg| alg.name()).collect();
+        format!("allowed: {}", names.join(", "))
+    })
+}
+
+impl Keygen {
+    /// Makes the key and writes both files; never overwrites one.
+    pub(crate) fn run(self) -> Result<()> {
+        let kid = self
+            .kid
+            .unwrap_or_else(|| format!("{}-{:08x}", self.alg.name().to_lowercase(), OsRng.next_u32()));
+        if Kid::new(&kid).is_none() || kid.contains(['/', '\\', '\0']) {
+            bail!("the kid names two files: 1 to 256 bytes, not only dots, no slash");
+        }
+        let mut key = PrivateJwk::generate(self.alg)?.with("kid", kid.clone());
+        if let Some(iss) = self.iss {
+            key = key.with("iss", iss);
+        } else {
+            eprintln!("note: the key has no owner; a key service must name one (--iss)");
+        }
+        if self.aud.is_empty() {
+            eprintln!("note: the key has no purpose; no audience will accept its tokens (--aud)");
+        } else {
+            key = key.with("aud", self.aud);
+        }
+        let private = self.out.join(format!("{kid}.private.jwk"));
+        let document = self.out.join(format!("{kid}.jwk"));
+        write(&private, &key.private(), true)?;
+        write(&document, &key.document(), self.alg.name().starts_with("HS"))?;
+        println!("{}\n{}", private.display(), document.display());
+        Ok(())
+    }
+}
+
+fn write(path: &Path, json: &Value, secret: bool) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if secret {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let file = options
+        .open(path)
+        .with_context(|| format!("cannot create {}", path.display()))?;
+    serde_json::to_writer_pretty(&file, json)?;
+    std::io::Write::write_all(&mut &file, b"\n")?;
+    Ok(())
+}
