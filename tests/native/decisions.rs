@@ -1,0 +1,113 @@
+//! The table of requests and decisions against the core.
+
+use std::collections::HashMap;
+
+use mdrm_authz::denial::Code;
+
+use crate::proxy::{Outcome, Proxy};
+use crate::support::table::{Case, Outcome as Expected, Plugin, table};
+
+/// A moment of the past: the core has no clock of its own.
+const NOW: i64 = 1_764_000_000;
+
+#[test]
+fn decides_every_row_of_the_table() {
+    let mut proxies: HashMap<Plugin, Proxy> = HashMap::new();
+    let mut failures = Vec::new();
+    let rows = table(NOW);
+    assert!(rows.len() > 400, "the table has lost rows: {}", rows.len());
+    for case in &rows {
+        let proxy = proxies
+            .entry(case.plugin)
+            .or_insert_with(|| Proxy::new(&case.plugin.configuration(), NOW));
+        let outcome = proxy.run(case.request.as_a_filter_sees_it(), !case.request.has_body());
+        if let Err(problem) = judge(case, &outcome) {
+            failures.push(format!(
+                "{} [{:?}]\n    {problem}\n    {:?}",
+                case.name, case.plugin, case.request
+            ));
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} of {} rows failed:\n{}",
+        failures.len(),
+        rows.len(),
+        failures.join("\n")
+    );
+}
+
+#[test]
+fn the_table_reaches_every_code_that_a_plain_request_can_get() {
+    let mut reached: Vec<u16> = table(NOW)
+        .iter()
+        .filter_map(|case| match case.expect.outcome {
+            Expected::Denied(code) => Some(code),
+            Expected::Allowed | Expected::Passed => None,
+        })
+        .collect();
+    reached.sort_unstable();
+    reached.dedup();
+    assert_eq!(
+        reached,
+        [500, 501, 502, 503, 504, 505, 508, 509, 510, 511, 512, 513, 518, 521]
+    );
+}
+
+#[test]
+fn the_codes_are_the_vendors_to_the_letter() {
+    let rows = include_str!("../codes.tsv").lines().skip(1).map(|line| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        (columns[0], columns[1].parse().unwrap(), columns[2])
+    });
+    let codes = Code::ALL
+        .iter()
+        .map(|code| (code.name(), code.status(), code.message()));
+    assert_eq!(codes.collect::<Vec<_>>(), rows.collect::<Vec<_>>());
+}
+
+fn judge(case: &Case, outcome: &Outcome) -> Result<(), String> {
+    let (headers, allowed) = match (case.expect.outcome, outcome) {
+        (Expected::Denied(code), Outcome::Denied(denial)) if denial.code().name() == format!("MDRM-{code}") => {
+            return Ok(());
+        }
+        (Expected::Allowed, Outcome::Forwarded { headers, allowed: true }) => (headers, true),
+        (
+            Expected::Passed,
+            Outcome::Forwarded {
+                headers,
+                allowed: false,
+            },
+        ) => (headers, false),
+        (expected, outcome) => return Err(format!("expected {expected:?}, got {outcome:?}")),
+    };
+    let values = |name: &str| -> Vec<&[u8]> {
+        headers
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, value)| &value[..])
+            .collect()
+    };
+    let upstream = &case.expect.upstream;
+    if let Some(path) = &upstream.path
+        && values(":path") != [&path[..]]
+    {
+        return Err(format!("the path is {:?} (allowed: {allowed})", values(":path")));
+    }
+    for name in &upstream.absent {
+        if !values(name).is_empty() {
+            return Err(format!("{name} reached the upstream"));
+        }
+    }
+    for (name, value) in &upstream.present {
+        if values(name).len() != 1 || trimmed(values(name)[0]) != trimmed(value) {
+            return Err(format!("{name} is {:?}", values(name)));
+        }
+    }
+    Ok(())
+}
+
+/// HTTP/1.1 delivers values without the blanks around them, so the table does not count them.
+fn trimmed(value: &[u8]) -> &[u8] {
+    value.trim_ascii()
+}

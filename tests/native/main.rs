@@ -1,0 +1,19 @@
+//! The core without a host: the table of requests and decisions, the corpus, every edge second, and properties.
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that meets something unexpected shall end"
+)]
+
+mod corpus;
+mod decisions;
+mod edges;
+mod keys;
+mod properties;
+mod proxy;
+#[path = "../support/mod.rs"]
+mod support;
