@@ -1,0 +1,31 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: demo test wasm lint help
+
+demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
+	cargo build --locked --bin mdrm
+	envoy/demo.sh
+
+test: wasm ## all tests: native, and in a real Envoy
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
+	if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --locked && cargo test --locked --doc; \
+	else \
+		cargo test --locked; \
+	fi
+	DEMO_ONCE=1 $(MAKE) demo
+
+wasm: ## build the filter: target/mdrm_authz.wasm
+	envoy/build-wasm.sh
+
+lint: ## formatting, clippy on both targets, documentation, shell scripts, licences
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	envoy/build-wasm.sh clippy
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
+# Not the advisories: their database is a download that not every network allows.
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check --hide-inclusion-graph licenses bans sources; else echo "cargo-deny is not installed: skipped"; fi
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Builds the filter for wasm32-wasip1 and leaves the module at target/mdrm_authz.wasm.
+#
+#   envoy/build-wasm.sh           build
+#   envoy/build-wasm.sh clippy    lint the code that only this target compiles
+#
+# The target's standard library comes from the first of these that works:
+#   1. the active Rust toolchain has it;
+#   2. `rustup target add` fetches it;
+#   3. Debian's own compiler builds it from Debian's sources (for networks that do not reach rustup's server).
+# MDRM_WASM_TOOLCHAIN=debian takes the third at once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=wasm32-wasip1
+target_dir=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+debian_packages=(rustc-web cargo-web rust-web-src rust-web-clippy lld-22 wasi-libc)
+
+toolchain_has_target() {
+  compgen -G "$(rustc --print target-libdir --target "$target" 2>/dev/null)/libstd-*.rlib" >/dev/null
+}
+
+rustup_adds_target() {
+  command -v rustup >/dev/null && rustup target add "$target" >&2 && toolchain_has_target
+}
+
+debian_has_packages() {
+  dpkg-query --show --showformat '${db:Status-Status}\n' "${debian_packages[@]}" 2>/dev/null |
+    grep -c '^installed$' | grep -qx "${#debian_packages[@]}"
+}
+
+debian_installs_packages() {
+  local as_root=()
+  command -v apt-get >/dev/null || return
+  [ "$(id -u)" = 0 ] || as_root=(sudo)
+  echo "installing Debian packages: ${debian_packages[*]}" >&2
+  # --no-remove: these packages conflict with Debian's rustup, and must not push it out.
+  "${as_root[@]}" apt-get -qq -o DPkg::Lock::Timeout=120 update >&2 &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 \
+      install --yes --no-remove --no-install-recommends "${debian_packages[@]}" >&2
+}
+
+# Paths of this machine stay out of the module, so that its bytes do not depend on where it was built. The last match wins.
+rustflags=("--remap-path-prefix=$PWD=." "--remap-path-prefix=$target_dir=target" "--remap-path-prefix=$cargo_home=cargo")
+cargo=(cargo)
+clippy=(cargo clippy)
+build_std=()
+
+if [ "${MDRM_WASM_TOOLCHAIN:-}" != debian ] && { toolchain_has_target || rustup_adds_target; }; then
+  :
+elif debian_has_packages || debian_installs_packages; then
+  export RUSTC=/usr/bin/rustc CARGO=/usr/bin/cargo
+  export RUSTC_BOOTSTRAP=1 # allows -Z build-std in a released compiler
+  export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-22
+  rustflags+=(-L native=/usr/lib/wasm32-wasi -C link-self-contained=no)
+  cargo=(/usr/bin/cargo)
+  clippy=(/usr/bin/cargo-clippy clippy) # by its path: cargo would look in ~/.cargo/bin first
+  build_std=(-Z "build-std=std,panic_abort")
+else
+  cat >&2 <<MESSAGE
+error: no standard library for the target $target. One of these brings it:
+  rustup target add $target
+  apt-get install ${debian_packages[*]}    (Debian 12, as root)
+MESSAGE
+  exit 1
+fi
+
+CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${rustflags[*]}")
+export CARGO_ENCODED_RUSTFLAGS
+common=(--locked --lib --target "$target" --target-dir "$target_dir" "${build_std[@]}")
+
+if [ "${1:-build}" = clippy ]; then
+  exec "${clippy[@]}" "${common[@]}" -- -D warnings
+fi
+
+# `cargo rustc` with one crate type: `cargo build` drops LTO, because the crate is an rlib too.
+"${cargo[@]}" rustc --release "${common[@]}" --crate-type cdylib
+
+built=$target_dir/$target/release/mdrm_authz.wasm
+module=target/mdrm_authz.wasm
+# Only a changed module gets a new time stamp; the rename keeps a running Envoy from reading half a file.
+mkdir -p target
+if ! cmp -s "$built" "$module"; then
+  cp "$built" "$module.$$"
+  mv -f "$module.$$" "$module"
+fi
+echo "$module: $(wc -c <"$module") bytes"
