@@ -7,6 +7,7 @@ use crate::claims::{Protocol, Requirements, Verified};
 use crate::clock::Now;
 use crate::config::{Config, TokenRules};
 use crate::denial::Denial;
+use crate::jose::native::Verify;
 use crate::jose::token::{Kid, UntrustedToken};
 use crate::keys::{Resolution, Resolver, WaiterId};
 use crate::request::{RequestHead, trim};
@@ -21,10 +22,10 @@ pub struct Authorizer {
 }
 
 /// What the host can do besides the ABI's own calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Platform {
-    /// Signatures are verified at native speed, so that no algorithm is too slow.
-    pub native_verification: bool,
+    /// Verifies signatures at native speed, so that no algorithm that it knows is too slow.
+    pub verify: Option<Verify>,
 }
 
 /// What to take off a request at once, before anything is decided.
@@ -88,13 +89,9 @@ impl Authorizer {
     /// Starts with no keys but the inline ones.
     pub fn new(config: Config, platform: Platform) -> Self {
         let config = Rc::new(config);
-        let slow_algorithms = config.allow_slow_algorithms || platform.native_verification;
         Self {
-            denied: TokenRules {
-                audiences: Box::default(),
-                ..config.license.clone()
-            },
-            keys: Resolver::new(Rc::clone(&config), slow_algorithms),
+            denied: TokenRules { audiences: Box::default(), ..config.license.clone() },
+            keys: Resolver::new(Rc::clone(&config), platform.verify),
             config,
         }
     }
@@ -109,13 +106,7 @@ impl Authorizer {
         let ours = client_copies(request.iter().map(|(name, _)| name));
         let audience = match Handling::of(request, &self.config) {
             Handling::Service(Service::Open, _) => {
-                return (
-                    Removals {
-                        headers: ours,
-                        path: None,
-                    },
-                    Step::Done(Decision::Pass),
-                );
+                return (Removals { headers: ours, path: None }, Step::Done(Decision::Pass));
             }
             Handling::Preflight => {
                 let removal = Carriage::read(request).removal;
@@ -129,16 +120,7 @@ impl Authorizer {
         let removals = removals(ours, &removal);
         let step = match self.read_token(request, token, audience) {
             Err(denial) => Step::Done(Decision::Deny(denial)),
-            Ok((token, kid)) => self.resume(
-                Waiting {
-                    waiter,
-                    token,
-                    kid,
-                    audience,
-                    removal,
-                },
-                now,
-            ),
+            Ok((token, kid)) => self.resume(Waiting { waiter, token, kid, audience, removal }, now),
         };
         (removals, step)
     }
@@ -173,11 +155,7 @@ impl Authorizer {
             Audience::Nobody => (&self.denied, Some(Protocol::Rest)),
             Audience::Cpix => (&self.config.cpix, None),
         };
-        let required = Requirements {
-            rules,
-            clock_skew: self.config.clock_skew,
-            protocol,
-        };
+        let required = Requirements { rules, clock_skew: self.config.clock_skew, protocol };
         Step::Done(match Verified::new(&waiting.token, &key, required, now.unix) {
             Ok(verified) => Decision::Allow(verified, self.restoration(waiting.removal)),
             Err(denial) => Decision::Deny(denial),
@@ -209,10 +187,7 @@ pub fn client_copies<'a>(names: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> 
     let ours = |name: &[u8]| {
         let start = name.get(..PREFIX.len()).unwrap_or_default();
         start.len() == PREFIX.len()
-            && start
-                .iter()
-                .zip(PREFIX)
-                .all(|(b, p)| b.eq_ignore_ascii_case(p) || (*p == b'-' && *b == b'_'))
+            && start.iter().zip(PREFIX).all(|(b, p)| b.eq_ignore_ascii_case(p) || (*p == b'-' && *b == b'_'))
     };
     names.filter(|name| ours(name)).map(<[u8]>::to_vec).collect()
 }
@@ -221,10 +196,7 @@ fn removals(mut headers: Vec<Vec<u8>>, removal: &Removal) -> Removals {
     if !removal.authorization.is_empty() {
         headers.push(crate::carriage::HEADER.into());
     }
-    let path = removal
-        .path
-        .as_ref()
-        .map(|PathEdit { without_token, .. }| without_token.clone());
+    let path = removal.path.as_ref().map(|PathEdit { without_token, .. }| without_token.clone());
     Removals { headers, path }
 }
 

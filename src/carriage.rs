@@ -58,18 +58,8 @@ impl Carriage {
             (Ok(Credential::Token(header)), Ok(Some(token))) if *header == *token => (Ok(token), false),
             (Ok(Credential::Token(_)), Ok(Some(_))) => (Err(Denial::TokensDiffer), false),
         };
-        let authorization = if keep_header {
-            Vec::new()
-        } else {
-            headers.iter().map(|value| value.to_vec()).collect()
-        };
-        Self {
-            token,
-            removal: Removal {
-                authorization,
-                path: query.edit,
-            },
-        }
+        let authorization = if keep_header { Vec::new() } else { headers.iter().map(|value| value.to_vec()).collect() };
+        Self { token, removal: Removal { authorization, path: query.edit } }
     }
 }
 
@@ -85,9 +75,7 @@ impl<'a> Credential<'a> {
     fn read(value: &'a [u8]) -> Result<Self, Denial> {
         // A token is ASCII; other bytes could not be one, nor do they name a scheme that we must leave alone.
         let text = std::str::from_utf8(value).map_err(|_| Denial::NotThreeParts)?;
-        let (scheme, rest) = text
-            .split_once(' ')
-            .map_or((text, None), |(scheme, rest)| (scheme, Some(rest)));
+        let (scheme, rest) = text.split_once(' ').map_or((text, None), |(scheme, rest)| (scheme, Some(rest)));
         match rest {
             None if text.is_empty() || text.eq_ignore_ascii_case("bearer") => Ok(Self::Absent),
             None => Ok(Self::Token(text)),
@@ -101,9 +89,7 @@ impl<'a> Credential<'a> {
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+'))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+'))
 }
 
 /// What the query says about the token.
@@ -115,17 +101,11 @@ struct Query {
 impl Query {
     fn read(target: &[u8]) -> Self {
         let parts = Target::split(target);
-        let pairs: Vec<&[u8]> = parts
-            .query
-            .map(|query| query.split(|b| *b == b'&').collect())
-            .unwrap_or_default();
+        let pairs: Vec<&[u8]> = parts.query.map(|query| query.split(|b| *b == b'&').collect()).unwrap_or_default();
         let (mine, others): (Vec<&[u8]>, Vec<&[u8]>) = pairs.into_iter().partition(|pair| names_parameter(pair));
         let token = match mine.as_slice() {
             [] => {
-                return Self {
-                    token: Ok(None),
-                    edit: None,
-                };
+                return Self { token: Ok(None), edit: None };
             }
             [pair] => value(pair),
             _ => Err(Denial::ParameterRepeated),
@@ -136,13 +116,7 @@ impl Query {
             without_token.extend_from_slice(pair);
         }
         without_token.extend_from_slice(parts.fragment);
-        Self {
-            token,
-            edit: Some(PathEdit {
-                with_token: target.to_vec(),
-                without_token,
-            }),
-        }
+        Self { token, edit: Some(PathEdit { with_token: target.to_vec(), without_token }) }
     }
 }
 

@@ -54,9 +54,7 @@ impl Verified {
     pub fn new(token: &UntrustedToken, key: &AccessKey, required: Requirements<'_>, now: i64) -> Result<Self, Denial> {
         check_signature(token, key)?;
         let claims = token.claims()?;
-        let issuer = text(&claims, "iss")
-            .filter(|issuer| **issuer == *key.owner)
-            .ok_or(Denial::IssuerNotOwner)?;
+        let issuer = text(&claims, "iss").filter(|issuer| **issuer == *key.owner).ok_or(Denial::IssuerNotOwner)?;
         let subject = text(&claims, "sub").ok_or(Denial::ClaimNotText("sub"))?;
         text(&claims, "jti").ok_or(Denial::ClaimNotText("jti"))?;
         check_version(&claims, required.rules)?;
@@ -86,24 +84,13 @@ fn check_signature(token: &UntrustedToken, key: &AccessKey) -> Result<(), Denial
         return Err(Denial::CriticalHeader);
     }
     let verifies = key.verifying_key.verify(token.signing_input(), token.signature());
-    if verifies {
-        Ok(())
-    } else {
-        Err(Denial::SignatureInvalid)
-    }
+    if verifies { Ok(()) } else { Err(Denial::SignatureInvalid) }
 }
 
 fn check_version(claims: &Object<'_>, rules: &TokenRules) -> Result<(), Denial> {
-    let version = claims
-        .get("ver")
-        .and_then(Value::number)
-        .ok_or(Denial::VersionNotAccepted)?;
+    let version = claims.get("ver").and_then(Value::number).ok_or(Denial::VersionNotAccepted)?;
     let accepted = rules.versions.iter().any(|accepted| f64::from(*accepted) == version);
-    if accepted {
-        Ok(())
-    } else {
-        Err(Denial::VersionNotAccepted)
-    }
+    if accepted { Ok(()) } else { Err(Denial::VersionNotAccepted) }
 }
 
 fn check_times(claims: &Object<'_>, required: Requirements<'_>, now: i64) -> Result<(), Denial> {
@@ -141,20 +128,13 @@ fn check_audience(claims: &Object<'_>, key: &AccessKey, rules: &TokenRules) -> R
         Some(one) => vec![one],
         None => aud.texts().ok_or(Denial::AudienceMalformed)?,
     };
-    let mut accepted = rules
-        .audiences
-        .iter()
-        .filter(|audience| audiences.iter().any(|aud| **aud == ***audience))
-        .peekable();
+    let mut accepted =
+        rules.audiences.iter().filter(|audience| audiences.iter().any(|aud| **aud == ***audience)).peekable();
     if accepted.peek().is_none() {
         return Err(Denial::AudienceNotAccepted);
     }
     let in_scope = accepted.any(|audience| key.audiences.contains(audience));
-    if in_scope {
-        Ok(())
-    } else {
-        Err(Denial::AudienceNotInKeyScope)
-    }
+    if in_scope { Ok(()) } else { Err(Denial::AudienceNotInKeyScope) }
 }
 
 fn check_protocol(claims: &Object<'_>, protocol: Option<Protocol>) -> Result<(), Denial> {
@@ -168,19 +148,13 @@ fn check_protocol(claims: &Object<'_>, protocol: Option<Protocol>) -> Result<(),
 
 /// A string that is not empty.
 fn text(claims: &Object<'_>, name: &str) -> Option<Box<str>> {
-    claims
-        .get(name)
-        .and_then(Value::text)
-        .filter(|text| !text.is_empty())
-        .map(Into::into)
+    claims.get(name).and_then(Value::text).filter(|text| !text.is_empty()).map(Into::into)
 }
 
 /// RFC 7519 section 2, NumericDate, within the calendar; the range is checked before a fraction is cut off.
 fn seconds(value: Value<'_>, name: &'static str) -> Result<i64, Denial> {
     let seconds = value.number().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds));
-    seconds
-        .map(|seconds| seconds as i64)
-        .ok_or(Denial::TimeOutOfRange(name))
+    seconds.map(|seconds| seconds as i64).ok_or(Denial::TimeOutOfRange(name))
 }
 
 fn millis(seconds: i64) -> i64 {

@@ -282,10 +282,7 @@ impl fmt::Display for Denial {
         match self {
             Self::HeadersUnreadable => f.write_str("the host did not hand over the request headers"),
             Self::KeyServiceUnavailable { retry_after } => {
-                write!(
-                    f,
-                    "no answer of the key service and no usable key held; next attempt within {retry_after} s"
-                )
+                write!(f, "no answer of the key service and no usable key held; next attempt within {retry_after} s")
             }
             Self::TooManyWaiting { .. } => f.write_str("too many requests wait for keys (keys.max_waiting)"),
             Self::TokenMissing => f.write_str("no token in the Authorization header or parameter"),

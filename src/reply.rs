@@ -31,11 +31,7 @@ impl Reply {
     /// 128 printable ASCII characters is left out.
     pub fn new(denial: &Denial, request_id: Option<&[u8]>) -> Self {
         let code = denial.code();
-        let body = Body {
-            code: code.name(),
-            message: code.message(),
-            request_id: request_id.and_then(printable),
-        };
+        let body = Body { code: code.name(), message: code.message(), request_id: request_id.and_then(printable) };
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
             ("cache-control", "no-store".to_owned()),
@@ -43,11 +39,7 @@ impl Reply {
         ];
         if code.status() == 401 {
             // RFC 6750 section 3: a request without any authentication gets no error code.
-            let challenge = if code == Code::Mdrm501 {
-                "Bearer"
-            } else {
-                "Bearer error=\"invalid_token\""
-            };
+            let challenge = if code == Code::Mdrm501 { "Bearer" } else { "Bearer error=\"invalid_token\"" };
             headers.push(("www-authenticate", challenge.to_owned()));
         }
         if let Some(seconds) = denial.retry_after() {
@@ -55,11 +47,7 @@ impl Reply {
         }
         // Three strings always serialise; an empty body is still the right refusal if that ever changed.
         let body = serde_json::to_string(&body).unwrap_or_default();
-        Self {
-            status: code.status(),
-            headers,
-            body,
-        }
+        Self { status: code.status(), headers, body }
     }
 }
 
@@ -74,45 +62,29 @@ mod tests {
     use super::*;
 
     fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
-        reply
-            .headers
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, value)| value.as_str())
+        reply.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
     }
 
     #[test]
     fn says_code_message_and_request_id_and_nothing_else() {
         let reply = Reply::new(&Denial::TokenExpired, Some(b"id-1"));
         assert_eq!(reply.status, 401);
-        assert_eq!(
-            reply.body,
-            r#"{"code":"MDRM-508","message":"JSON web token is expired","request_id":"id-1"}"#
-        );
+        assert_eq!(reply.body, r#"{"code":"MDRM-508","message":"JSON web token is expired","request_id":"id-1"}"#);
         assert_eq!(header(&reply, "content-type"), Some("application/json"));
         assert_eq!(header(&reply, "cache-control"), Some("no-store"));
         assert_eq!(header(&reply, "x-mdrm-error-code"), Some("MDRM-508"));
-        assert_eq!(
-            header(&reply, "www-authenticate"),
-            Some("Bearer error=\"invalid_token\"")
-        );
+        assert_eq!(header(&reply, "www-authenticate"), Some("Bearer error=\"invalid_token\""));
         assert_eq!(header(&reply, "retry-after"), None);
     }
 
     #[test]
     fn challenges_without_an_error_when_there_is_no_token() {
-        assert_eq!(
-            header(&Reply::new(&Denial::TokenMissing, None), "www-authenticate"),
-            Some("Bearer")
-        );
+        assert_eq!(header(&Reply::new(&Denial::TokenMissing, None), "www-authenticate"), Some("Bearer"));
     }
 
     #[test]
     fn challenges_only_with_401() {
-        assert_eq!(
-            header(&Reply::new(&Denial::AudienceNotAccepted, None), "www-authenticate"),
-            None
-        );
+        assert_eq!(header(&Reply::new(&Denial::AudienceNotAccepted, None), "www-authenticate"), None);
     }
 
     #[test]

@@ -22,9 +22,7 @@ impl<'a> RequestHead<'a> {
 
     /// The values of every header of this name.
     pub fn values(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter()
-            .filter(move |(n, _)| *n == name.as_bytes())
-            .map(|(_, value)| value)
+        self.iter().filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| value)
     }
 
     /// The value of the first header of this name.
@@ -67,20 +65,13 @@ impl<'a> Target<'a> {
 pub fn trim(value: &[u8]) -> &[u8] {
     let blank = |b: &u8| matches!(b, b' ' | b'\t');
     let start = value.iter().position(|b| !blank(b)).unwrap_or(value.len());
-    let end = value
-        .iter()
-        .rposition(|b| !blank(b))
-        .map_or(start, |last| last.saturating_add(1));
+    let end = value.iter().rposition(|b| !blank(b)).map_or(start, |last| last.saturating_add(1));
     value.get(start..end).unwrap_or_default()
 }
 
 /// The byte that `%XX` at the start of `escaped` stands for.
 pub fn unescape(escaped: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = escaped else { return None };
-    let digit = |byte: &u8| {
-        char::from(*byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     Some((digit(high)? << 4) | digit(low)?)
 }

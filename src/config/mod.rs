@@ -138,10 +138,7 @@ impl std::error::Error for ConfigError {}
 type Result<T, E = ConfigError> = std::result::Result<T, E>;
 
 fn refuse<T>(path: impl Into<String>, problem: impl Into<String>) -> Result<T> {
-    Err(ConfigError {
-        path: path.into(),
-        problem: problem.into(),
-    })
+    Err(ConfigError { path: path.into(), problem: problem.into() })
 }
 
 impl Config {
@@ -152,30 +149,12 @@ impl Config {
     pub fn from_json(json: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let plugin = parse(json)?;
         refuse_unsupported(&plugin)?;
-        let raw::Services {
-            license,
-            cpix,
-            signed_cpix,
-        } = plugin.services;
+        let raw::Services { license, cpix, signed_cpix } = plugin.services;
         // No route can name signed_cpix and nothing holds a body yet; a value that will be wrong then is wrong now.
-        audiences(
-            "services.signed_cpix.audiences",
-            signed_cpix.audiences,
-            DEFAULT_CPIX_AUDIENCE,
-        )?;
+        audiences("services.signed_cpix.audiences", signed_cpix.audiences, DEFAULT_CPIX_AUDIENCE)?;
         number("max_body_bytes", plugin.max_body_bytes, 262_144, 1024, 8 << 20)?;
-        duration(
-            "body_timeout",
-            plugin.body_timeout,
-            SECOND.saturating_mul(10),
-            SECOND,
-            MINUTE,
-        )?;
-        let cpix = raw::Service {
-            audiences: cpix.audiences,
-            max_age: cpix.max_age,
-            versions: cpix.versions,
-        };
+        duration("body_timeout", plugin.body_timeout, SECOND.saturating_mul(10), SECOND, MINUTE)?;
+        let cpix = raw::Service { audiences: cpix.audiences, max_age: cpix.max_age, versions: cpix.versions };
         Ok(Self {
             keys: keys(plugin.keys, environment)?,
             routes: plugin
@@ -188,12 +167,7 @@ impl Config {
                 None | Some(raw::DefaultService::License) => DefaultService::License,
                 Some(raw::DefaultService::Deny) => DefaultService::Deny,
             },
-            license: token_rules(
-                "services.license",
-                license,
-                DEFAULT_LICENSE_AUDIENCE,
-                Duration::from_secs(90),
-            )?,
+            license: token_rules("services.license", license, DEFAULT_LICENSE_AUDIENCE, Duration::from_secs(90))?,
             cpix: token_rules("services.cpix", cpix, DEFAULT_CPIX_AUDIENCE, MINUTE.saturating_mul(30))?,
             allow_slow_algorithms: plugin.allow_slow_algorithms.unwrap_or(false),
             access_log: plugin.access_log.unwrap_or(AccessLog::Denied),
@@ -231,51 +205,30 @@ fn parse(json: &[u8]) -> Result<raw::Plugin> {
         };
         ConfigError { path, problem }
     })?;
-    deserializer.end().map_err(|error| ConfigError {
-        path: ".".into(),
-        problem: error.to_string(),
-    })?;
+    deserializer.end().map_err(|error| ConfigError { path: ".".into(), problem: error.to_string() })?;
     Ok(plugin)
 }
 
 /// serde's messages quote what they found.
 fn may_hold_secret(path: &str) -> bool {
-    path.split(['.', '['])
-        .any(|member| matches!(member, "headers" | "inline"))
+    path.split(['.', '[']).any(|member| matches!(member, "headers" | "inline"))
         || path.rsplit('.').next() == Some("keys")
 }
 
 fn refuse_unsupported(plugin: &raw::Plugin) -> Result<()> {
     let tunnel = &plugin.trust_tunnel;
     let routes = plugin.routes.iter().enumerate();
-    let signed = routes
-        .filter(|(_, route)| matches!(route.service, raw::RouteService::SignedCpix))
-        .map(|(at, _)| at)
-        .next();
+    let signed =
+        routes.filter(|(_, route)| matches!(route.service, raw::RouteService::SignedCpix)).map(|(at, _)| at).next();
     let unsupported = [
         (plugin.session.is_some(), "session".to_owned()),
-        (
-            tunnel.mode.is_some_and(|mode| mode != raw::TunnelMode::Permissive),
-            "trust_tunnel.mode".to_owned(),
-        ),
+        (tunnel.mode.is_some_and(|mode| mode != raw::TunnelMode::Permissive), "trust_tunnel.mode".to_owned()),
         (tunnel.keys.is_some(), "trust_tunnel.keys".to_owned()),
-        (
-            plugin.services.cpix.bind_content == Some(true),
-            "services.cpix.bind_content".to_owned(),
-        ),
-        (
-            signed.is_some(),
-            format!("routes[{}].service", signed.unwrap_or_default()),
-        ),
+        (plugin.services.cpix.bind_content == Some(true), "services.cpix.bind_content".to_owned()),
+        (signed.is_some(), format!("routes[{}].service", signed.unwrap_or_default())),
         (plugin.report_only == Some(true), "report_only".to_owned()),
-        (
-            plugin.upstream.payload_header.is_some(),
-            "upstream.payload_header".to_owned(),
-        ),
-        (
-            !plugin.upstream.claim_headers.is_empty(),
-            "upstream.claim_headers".to_owned(),
-        ),
+        (plugin.upstream.payload_header.is_some(), "upstream.payload_header".to_owned()),
+        (!plugin.upstream.claim_headers.is_empty(), "upstream.claim_headers".to_owned()),
     ];
     match unsupported.into_iter().find(|(set, _)| *set) {
         Some((_, path)) => refuse(path, "not supported yet"),
@@ -286,10 +239,7 @@ fn refuse_unsupported(plugin: &raw::Plugin) -> Result<()> {
 fn keys(keys: raw::Keys, environment: &dyn Fn(&str) -> Option<String>) -> Result<Keys> {
     let range = |name, value, default, low, high| duration(&format!("keys.{name}"), value, default, low, high);
     if keys.issuer.as_deref() == Some("") {
-        return refuse(
-            "keys.issuer",
-            "found an empty string, allowed: the owner of keys that name none",
-        );
+        return refuse("keys.issuer", "found an empty string, allowed: the owner of keys that name none");
     }
     let default_audiences = match keys.audiences {
         None => Box::default(),
@@ -302,12 +252,7 @@ fn keys(keys: raw::Keys, environment: &dyn Fn(&str) -> Option<String>) -> Result
     let timeout = range("timeout", keys.timeout, SECOND.saturating_mul(2), MILLISECOND, MINUTE)?;
     let source = match keys.cluster {
         Some(cluster) => {
-            let raw = source::Raw {
-                cluster,
-                authority: keys.authority,
-                path: keys.path,
-                headers: keys.headers,
-            };
+            let raw = source::Raw { cluster, authority: keys.authority, path: keys.path, headers: keys.headers };
             Some(KeySource::new("keys", raw, timeout, environment)?)
         }
         None if inline.is_some() => None,
@@ -318,20 +263,8 @@ fn keys(keys: raw::Keys, environment: &dyn Fn(&str) -> Option<String>) -> Result
         max_age: range("max_age", keys.max_age, MINUTE.saturating_mul(10), SECOND, DAY)?,
         max_age_limit: range("max_age_limit", keys.max_age_limit, HOUR, SECOND, DAY)?,
         stale_if_error: range("stale_if_error", keys.stale_if_error, HOUR, Duration::ZERO, DAY)?,
-        negative_max_age: range(
-            "negative_max_age",
-            keys.negative_max_age,
-            SECOND.saturating_mul(30),
-            SECOND,
-            HOUR,
-        )?,
-        refetch_interval: range(
-            "refetch_interval",
-            keys.refetch_interval,
-            SECOND.saturating_mul(30),
-            SECOND,
-            HOUR,
-        )?,
+        negative_max_age: range("negative_max_age", keys.negative_max_age, SECOND.saturating_mul(30), SECOND, HOUR)?,
+        refetch_interval: range("refetch_interval", keys.refetch_interval, SECOND.saturating_mul(30), SECOND, HOUR)?,
         max_entries: number("keys.max_entries", keys.max_entries, 10_000, 1, 100_000)?,
         max_waiting: number("keys.max_waiting", keys.max_waiting, 1000, 0, 100_000)?,
         issuer: keys.issuer.map(Into::into),
@@ -347,6 +280,7 @@ fn inline(text: &str, issuer: Option<&str>, audiences: &[Box<str>]) -> Result<In
         default_audiences: audiences,
         symmetric: true,
         slow_algorithms: true,
+        native: None,
     };
     let set = match KeySet::parse(text.as_bytes(), provenance) {
         Ok(set) => set,
@@ -375,10 +309,7 @@ fn route(at: usize, route: raw::Route) -> Result<Route> {
         _ => return refuse(format!("routes[{at}]"), "allowed: exactly one of path and path_prefix"),
     };
     if route.host.as_deref() == Some("") {
-        return refuse(
-            format!("routes[{at}].host"),
-            "found an empty string, allowed: a host name, or no member",
-        );
+        return refuse(format!("routes[{at}].host"), "found an empty string, allowed: a host name, or no member");
     }
     let service = match route.service {
         raw::RouteService::License => Service::License,
@@ -386,21 +317,13 @@ fn route(at: usize, route: raw::Route) -> Result<Route> {
         raw::RouteService::Open => Service::Open,
         raw::RouteService::SignedCpix => return refuse(format!("routes[{at}].service"), "not supported yet"),
     };
-    Ok(Route {
-        matcher,
-        host: route.host.map(Into::into),
-        service,
-        drm: route.drm,
-    })
+    Ok(Route { matcher, host: route.host.map(Into::into), service, drm: route.drm })
 }
 
 fn token_rules(path: &str, service: raw::Service, audience: &str, max_age: Duration) -> Result<TokenRules> {
     let versions = service.versions.unwrap_or_else(|| vec![1]);
     if versions.is_empty() {
-        return refuse(
-            format!("{path}.versions"),
-            "found an empty list, allowed: at least one version",
-        );
+        return refuse(format!("{path}.versions"), "found an empty list, allowed: at least one version");
     }
     Ok(TokenRules {
         audiences: audiences(&format!("{path}.audiences"), service.audiences, audience)?,

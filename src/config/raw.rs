@@ -120,10 +120,7 @@ pub(super) struct Upstream {
 /// Members are named so that a misspelt one is refused today as it will be when the feature is there.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "a configuration that sets `session` is refused until session tokens are built"
-)]
+#[expect(dead_code, reason = "a configuration that sets `session` is refused until session tokens are built")]
 pub(super) struct Session {
     pub(super) keys: PrivateKeys,
     pub(super) kid: Option<String>,
@@ -176,9 +173,7 @@ impl<'de> Deserialize<'de> for DurationText {
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<DurationText, E> {
                 let duration = parse_duration(text);
-                duration
-                    .map(DurationText)
-                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                duration.map(DurationText).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_str(Text)
@@ -205,11 +200,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     if parts.checked_rem(scale)? != 0 {
         return None;
     }
-    let millis = whole
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(unit_millis)?
-        .checked_add(parts.checked_div(scale)?)?;
+    let millis = whole.parse::<u64>().ok()?.checked_mul(unit_millis)?.checked_add(parts.checked_div(scale)?)?;
     Some(Duration::from_millis(millis))
 }
 
@@ -219,32 +210,13 @@ mod tests {
 
     #[test]
     fn reads_durations_in_whole_milliseconds() {
-        for (text, millis) in [
-            ("90s", 90_000),
-            ("0.5s", 500),
-            ("10m", 600_000),
-            ("1h", 3_600_000),
-            ("1ms", 1),
-            ("0s", 0),
-        ] {
+        for (text, millis) in
+            [("90s", 90_000), ("0.5s", 500), ("10m", 600_000), ("1h", 3_600_000), ("1ms", 1), ("0s", 0)]
+        {
             assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
         assert_eq!(parse_duration("1.5m"), Some(Duration::from_secs(90)));
-        for text in [
-            "",
-            "s",
-            "90",
-            "-1s",
-            "1 s",
-            "1s ",
-            "1.s",
-            ".5s",
-            "1e3s",
-            "0.0005s",
-            "1d",
-            "1S",
-            "99999999999s",
-        ] {
+        for text in ["", "s", "90", "-1s", "1 s", "1s ", "1.s", ".5s", "1e3s", "0.0005s", "1d", "1S", "99999999999s"] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

@@ -57,9 +57,8 @@ impl KeyPath {
                     if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
                         path.push(char::from(byte));
                     } else {
-                        const HEX: [char; 16] = [
-                            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
-                        ];
+                        const HEX: [char; 16] =
+                            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
                         path.push('%');
                         path.extend(HEX.get(usize::from(byte >> 4)));
                         path.extend(HEX.get(usize::from(byte & 15)));
@@ -89,10 +88,7 @@ impl KeySource {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self> {
         if raw.cluster.is_empty() {
-            return refuse(
-                format!("{member}.cluster"),
-                "found an empty string, allowed: the name of an Envoy cluster",
-            );
+            return refuse(format!("{member}.cluster"), "found an empty string, allowed: the name of an Envoy cluster");
         }
         // Istio names clusters `outbound|443||keys.example.com`.
         let host = raw.cluster.rsplit('|').next().unwrap_or_default();
@@ -144,16 +140,8 @@ fn key_path(member: &str, path: &str) -> Result<KeyPath> {
 /// RFC 9110 section 5.1, less what belongs to the callout itself.
 fn is_header_name(name: &str) -> bool {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    let reserved = [
-        "host",
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "te",
-        "upgrade",
-        "if-none-match",
-    ]
-    .contains(&name);
+    let reserved =
+        ["host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "if-none-match"].contains(&name);
     !name.is_empty() && name.bytes().all(token) && !reserved
 }
 

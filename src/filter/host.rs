@@ -1,9 +1,6 @@
 //! Bindings of the host calls in use. They return what the host said and never panic: the SDK's own wrappers panic on
 //! values that are not UTF-8 and on statuses that they do not know, and a panic ends the worker's VM.
-#![allow(
-    unsafe_code,
-    reason = "the ABI of proxy-wasm is a C interface; this is the one module that speaks it"
-)]
+#![allow(unsafe_code, reason = "the ABI of proxy-wasm is a C interface; this is the one module that speaks it")]
 
 use std::ops::Range;
 use std::ptr::null_mut;
@@ -45,6 +42,14 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        results: *mut *mut u8,
+        results_size: *mut usize,
+    ) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -71,10 +76,7 @@ pub(super) fn now() -> Option<Now> {
         monotonic = wall;
     }
     let unix = i64::try_from(Duration::from_nanos(wall).as_secs()).ok()?;
-    Some(Now {
-        unix,
-        monotonic: Duration::from_nanos(monotonic),
-    })
+    Some(Now { unix, monotonic: Duration::from_nanos(monotonic) })
 }
 
 /// At most `max` bytes of a buffer; none if the host has no such buffer.
@@ -101,21 +103,14 @@ impl HeaderMap {
             return None;
         }
         let bytes = take(data, size);
-        let pairs = if bytes.is_empty() {
-            Vec::new()
-        } else {
-            pair_ranges(&bytes)?
-        };
+        let pairs = if bytes.is_empty() { Vec::new() } else { pair_ranges(&bytes)? };
         Some(Self { bytes, pairs })
     }
 
     /// Names and values in the order of the wire.
     pub(super) fn pairs(&self) -> Vec<(&[u8], &[u8])> {
         let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
-        self.pairs
-            .iter()
-            .map(|(name, value)| (slice(name), slice(value)))
-            .collect()
+        self.pairs.iter().map(|(name, value)| (slice(name), slice(value))).collect()
     }
 }
 
@@ -192,6 +187,23 @@ fn serialise(headers: &[(&str, String)]) -> Vec<u8> {
         bytes.push(0);
     }
     bytes
+}
+
+/// Calls a function that the host has besides the ABI; none if it has not, or failed.
+pub(super) fn call_foreign_function(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: name and arguments are only read; the result is as in `buffer`.
+    let status = unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            &mut data,
+            &mut size,
+        )
+    };
+    (status == OK).then(|| take(data, size))
 }
 
 /// Makes `context` the one that host calls are about; false if it is gone.

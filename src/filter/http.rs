@@ -22,25 +22,15 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(id: u32, root: u32, plugin: Option<Rc<Plugin>>) -> Self {
-        Self {
-            root,
-            plugin,
-            stream: Stream {
-                id,
-                phase: Rc::new(Cell::new(Phase::Undecided)),
-                request_id: None,
-            },
-        }
+        Self { root, plugin, stream: Stream { id, phase: Rc::new(Cell::new(Phase::Undecided)), request_id: None } }
     }
 
     /// Reads the head, removes what must go, and returns the decision unless a key is awaited.
     fn decide(&mut self, end_of_stream: bool) -> Option<Decision> {
         let denied = Some(Decision::Deny(Denial::HeadersUnreadable));
-        let (Some(plugin), Some(map), Some(now)) = (
-            self.plugin.clone(),
-            HeaderMap::read(MapType::HttpRequestHeaders),
-            host::now(),
-        ) else {
+        let (Some(plugin), Some(map), Some(now)) =
+            (self.plugin.clone(), HeaderMap::read(MapType::HttpRequestHeaders), host::now())
+        else {
             return denied;
         };
         let pairs = map.pairs();
@@ -58,33 +48,21 @@ impl Http {
         }
         // A key must be fetched, for this request or in the background.
         host::tick(self.root, self.stream.id);
-        let (mine, others): (Vec<_>, Vec<_>) = plugin
-            .settle_unsent(now)
-            .into_iter()
-            .partition(|(stream, _)| stream.id == self.stream.id);
+        let (mine, others): (Vec<_>, Vec<_>) =
+            plugin.settle_unsent(now).into_iter().partition(|(stream, _)| stream.id == self.stream.id);
         root::conclude(others, self.stream.id);
         decision.or_else(|| mine.into_iter().next().map(|(_, decision)| decision))
     }
 
     fn hold_unless_passed(&self) -> Action {
-        if self.stream.phase.get() == Phase::Passed {
-            Action::Continue
-        } else {
-            Action::Pause
-        }
+        if self.stream.phase.get() == Phase::Passed { Action::Continue } else { Action::Pause }
     }
 }
 
 fn remove(removals: &Removals) -> bool {
     let map = MapType::HttpRequestHeaders;
-    let path = removals
-        .path
-        .as_ref()
-        .is_none_or(|path| host::replace(map, b":path", path));
-    removals
-        .headers
-        .iter()
-        .fold(path, |done, name| host::remove(map, name) && done)
+    let path = removals.path.as_ref().is_none_or(|path| host::replace(map, b":path", path));
+    removals.headers.iter().fold(path, |done, name| host::remove(map, name) && done)
 }
 
 impl Context for Http {}

@@ -4,6 +4,7 @@ mod host;
 mod http;
 mod plugin;
 mod root;
+mod verify;
 
 use proxy_wasm::types::LogLevel;
 

@@ -51,16 +51,8 @@ struct State {
 
 impl Plugin {
     pub(super) fn new(configuration: Vec<u8>, authorizer: Authorizer) -> Self {
-        let state = State {
-            authorizer,
-            parked: BTreeMap::new(),
-            unsent: Vec::new(),
-            warned_of_cluster: false,
-        };
-        Self {
-            configuration,
-            state: RefCell::new(state),
-        }
+        let state = State { authorizer, parked: BTreeMap::new(), unsent: Vec::new(), warned_of_cluster: false };
+        Self { configuration, state: RefCell::new(state) }
     }
 
     /// No call in here calls back into the module, so the state is never borrowed twice. If that were ever wrong, the
@@ -85,8 +77,7 @@ impl Plugin {
 
     /// Whether requests to the key service are to be sent.
     pub(super) fn has_requests(&self) -> bool {
-        self.with(|state| state.authorizer.keys().has_requests())
-            .unwrap_or(false)
+        self.with(|state| state.authorizer.keys().has_requests()).unwrap_or(false)
     }
 
     /// The next request for the key service.
@@ -101,11 +92,7 @@ impl Plugin {
         send: impl FnOnce(&crate::config::KeySource, &KeyRequest) -> Option<T>,
     ) -> Option<T> {
         self.with(|state| {
-            let sent = state
-                .authorizer
-                .keys()
-                .source()
-                .and_then(|source| send(source, request));
+            let sent = state.authorizer.keys().source().and_then(|source| send(source, request));
             if sent.is_none() {
                 state.unsent.push(request.id);
                 if !state.warned_of_cluster {
@@ -126,10 +113,7 @@ impl Plugin {
     pub(super) fn settle_unsent(&self, now: Now) -> Vec<Due> {
         self.with(|state| {
             let unsent = std::mem::take(&mut state.unsent);
-            unsent
-                .into_iter()
-                .flat_map(|fetch| state.answer(fetch, None, now))
-                .collect()
+            unsent.into_iter().flat_map(|fetch| state.answer(fetch, None, now)).collect()
         })
         .unwrap_or_default()
     }
@@ -187,10 +171,7 @@ impl Stream {
             }
         };
         if let Some(restoration) = restoration {
-            let edits = [
-                (&b"authorization"[..], restoration.authorization),
-                (b":path", restoration.path),
-            ];
+            let edits = [(&b"authorization"[..], restoration.authorization), (b":path", restoration.path)];
             for (name, value) in edits {
                 let done = value.is_none_or(|value| host::replace(MapType::HttpRequestHeaders, name, &value));
                 if !done {

@@ -33,11 +33,7 @@ struct Callout {
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self {
-            id,
-            plugins: Vec::new(),
-            callouts: HashMap::new(),
-        }
+        Self { id, plugins: Vec::new(), callouts: HashMap::new() }
     }
 
     /// Sends what the resolvers have queued. Only ever runs in a callback of the root: the SDK hands the answer to the
@@ -47,14 +43,7 @@ impl Root {
             while let Some(request) = plugin.next_request() {
                 if let Some(token) = plugin.send(&request, dispatch) {
                     let (fetch, max_body_bytes) = (request.id, request.max_body_bytes);
-                    self.callouts.insert(
-                        token,
-                        Callout {
-                            plugin: Rc::clone(&plugin),
-                            fetch,
-                            max_body_bytes,
-                        },
-                    );
+                    self.callouts.insert(token, Callout { plugin: Rc::clone(&plugin), fetch, max_body_bytes });
                 }
             }
         }
@@ -66,22 +55,10 @@ impl Root {
         };
         let Some(now) = host::now() else { return Vec::new() };
         // The host tells of a callout without an answer by an answer without headers.
-        let map = if headers == 0 {
-            None
-        } else {
-            HeaderMap::read(MapType::HttpCallResponseHeaders)
-        };
+        let map = if headers == 0 { None } else { HeaderMap::read(MapType::HttpCallResponseHeaders) };
         let pairs = map.as_ref().map(HeaderMap::pairs).unwrap_or_default();
-        let values = |name: &[u8]| {
-            pairs
-                .iter()
-                .filter(|(n, _)| *n == name)
-                .map(|(_, v)| *v)
-                .collect::<Vec<_>>()
-        };
-        let status = values(b":status")
-            .first()
-            .and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+        let values = |name: &[u8]| pairs.iter().filter(|(n, _)| *n == name).map(|(_, v)| *v).collect::<Vec<_>>();
+        let status = values(b":status").first().and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
         let body = match body_size {
             0 => Some(Vec::new()),
             size if size > callout.max_body_bytes => None,
@@ -89,12 +66,7 @@ impl Root {
         };
         let cache_control = values(b"cache-control");
         let age = values(b"age").first().copied();
-        let answer = status.map(|status| Answer {
-            status,
-            cache_control: &cache_control,
-            age,
-            body: body.as_deref(),
-        });
+        let answer = status.map(|status| Answer { status, cache_control: &cache_control, age, body: body.as_deref() });
         let mut due = callout.plugin.on_answer(callout.fetch, answer, now);
         self.send_queued();
         due.extend(callout.plugin.settle_unsent(now));
@@ -136,22 +108,13 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let configuration = host::buffer(BufferType::PluginConfiguration, size).unwrap_or_default();
-        if self
-            .plugins
-            .last()
-            .is_some_and(|plugin| plugin.configuration == configuration)
-        {
+        if self.plugins.last().is_some_and(|plugin| plugin.configuration == configuration) {
             // Another listener with the same configuration: the keys that are held serve both.
             return true;
         }
         match Config::from_json(&configuration, &|name| std::env::var(name).ok()) {
             Ok(config) => {
-                let authorizer = Authorizer::new(
-                    config,
-                    Platform {
-                        native_verification: false,
-                    },
-                );
+                let authorizer = Authorizer::new(config, Platform { verify: super::verify::probed() });
                 self.plugins.retain(|plugin| Rc::strong_count(plugin) > 1);
                 self.plugins.push(Rc::new(Plugin::new(configuration, authorizer)));
                 true

@@ -51,7 +51,7 @@ macro_rules! ecdsa_algorithm {
 
         #[doc = concat!("r and s of ", $name, ", each as long as the curve's order.")]
         #[derive(Debug)]
-        pub struct $signature($curve::ecdsa::Signature);
+        pub struct $signature(pub(super) $curve::ecdsa::Signature);
 
         impl AlgorithmSignature for $signature {
             const LENGTH: Option<NonZeroUsize> = NonZeroUsize::new($len);

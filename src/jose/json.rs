@@ -31,23 +31,11 @@ impl<'a> Object<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonFault> {
         let text = std::str::from_utf8(bytes).map_err(|_| JsonFault::NotUtf8)?;
         check_depth_and_surrogates(text)?;
-        let Members(mut members) = serde_json::from_str(text).map_err(|e| {
-            if e.is_data() {
-                JsonFault::NotObject
-            } else {
-                JsonFault::Syntax
-            }
-        })?;
+        let Members(mut members) = serde_json::from_str(text)
+            .map_err(|e| if e.is_data() { JsonFault::NotObject } else { JsonFault::Syntax })?;
         members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let repeated = members
-            .iter()
-            .zip(members.iter().skip(1))
-            .any(|((a, _), (b, _))| a == b);
-        if repeated {
-            Err(JsonFault::MemberRepeated)
-        } else {
-            Ok(Self { members })
-        }
+        let repeated = members.iter().zip(members.iter().skip(1)).any(|((a, _), (b, _))| a == b);
+        if repeated { Err(JsonFault::MemberRepeated) } else { Ok(Self { members }) }
     }
 
     /// The value of the member `name`, compared byte for byte after the escapes of JSON were undone.
@@ -78,9 +66,7 @@ impl<'a> Value<'a> {
     pub fn number(self) -> Option<f64> {
         let text = self.0.get();
         // Rust would also read "inf" and "nan", which JSON's grammar already refused; this check costs one byte.
-        text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
-            .then(|| text.parse().ok())
-            .flatten()
+        text.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then(|| text.parse().ok()).flatten()
     }
 
     /// The strings of an array that holds nothing but strings.
@@ -159,9 +145,7 @@ fn check_surrogates(bytes: &mut impl Iterator<Item = u8>) -> Result<(), JsonFaul
 
 /// Four hexadecimal digits; anything else gives some other number, and the parser proper refuses it.
 fn hex4(bytes: &mut impl Iterator<Item = u8>) -> u32 {
-    bytes
-        .take(4)
-        .fold(0, |unit, byte| (unit << 4) | char::from(byte).to_digit(16).unwrap_or(0))
+    bytes.take(4).fold(0, |unit, byte| (unit << 4) | char::from(byte).to_digit(16).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -178,10 +162,7 @@ mod tests {
         assert_eq!(object.get("a").and_then(Value::text).as_deref(), Some("x"));
         assert_eq!(object.get("b").and_then(Value::number), Some(1.0));
         assert!(object.get("c").is_some_and(Value::is_null));
-        assert_eq!(
-            object.get("d").and_then(Value::texts).map(|t| t.join(",")).as_deref(),
-            Some("y,z")
-        );
+        assert_eq!(object.get("d").and_then(Value::texts).map(|t| t.join(",")).as_deref(), Some("y,z"));
         assert!(!object.contains("e"));
     }
 
@@ -225,24 +206,11 @@ mod tests {
 
     #[test]
     fn refuses_lone_surrogates_everywhere() {
-        for text in [
-            r#""\ud800""#,
-            r#""\udc00""#,
-            r#""\ud800x""#,
-            r#""\ud800\n""#,
-            r#""\ud800\ud800""#,
-            r#""\udc00\ud800""#,
-        ] {
-            assert_eq!(
-                fault(format!("{{\"a\":{text}}}").as_bytes()),
-                Some(JsonFault::LoneSurrogate),
-                "{text}"
-            );
-            assert_eq!(
-                fault(format!("{{\"a\":[{{{text}:1}}]}}").as_bytes()),
-                Some(JsonFault::LoneSurrogate),
-                "{text}"
-            );
+        for text in
+            [r#""\ud800""#, r#""\udc00""#, r#""\ud800x""#, r#""\ud800\n""#, r#""\ud800\ud800""#, r#""\udc00\ud800""#]
+        {
+            assert_eq!(fault(format!("{{\"a\":{text}}}").as_bytes()), Some(JsonFault::LoneSurrogate), "{text}");
+            assert_eq!(fault(format!("{{\"a\":[{{{text}:1}}]}}").as_bytes()), Some(JsonFault::LoneSurrogate), "{text}");
         }
         assert_eq!(fault(br#"{"a":"\ud83d\ude00\\ud800"}"#), None);
     }

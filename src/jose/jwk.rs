@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::algorithm::Alg;
 use super::json::{Object, Value};
+use super::native::Verify;
 use super::token::Kid;
 use super::verify::{VerifyingKey, WeakKey};
 use crate::denial::JsonFault;
@@ -51,8 +52,10 @@ pub struct Provenance<'a> {
     pub default_audiences: &'a [Box<str>],
     /// Whether HMAC keys are taken (not from a set that the network delivers).
     pub symmetric: bool,
-    /// Whether ES384 and ES512 keys are taken (slow inside a wasm VM).
+    /// Whether ES384 and ES512 keys are taken where only the wasm VM can verify them (slow).
     pub slow_algorithms: bool,
+    /// The host's own verification, if it has one that works.
+    pub native: Option<Verify>,
 }
 
 /// Why a key document cannot be used, for the log.
@@ -157,11 +160,7 @@ impl KeySet {
             set.keys.remove(&kid);
             set.dropped.push((Some(kid), Unusable::KidRepeated));
         }
-        if set.keys.is_empty() && !elements.is_empty() {
-            Err(NotASet::NothingUsable)
-        } else {
-            Ok(set)
-        }
+        if set.keys.is_empty() && !elements.is_empty() { Err(NotASet::NothingUsable) } else { Ok(set) }
     }
 }
 
@@ -227,10 +226,7 @@ fn check_purpose(object: &Object<'_>) -> Result<(), Unusable> {
 
 fn owner(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Box<str>, Unusable> {
     let owner = text(object, "iss")?.or(provenance.default_owner.map(Cow::Borrowed));
-    owner
-        .filter(|owner| !owner.is_empty())
-        .map(Into::into)
-        .ok_or(Unusable::Owner)
+    owner.filter(|owner| !owner.is_empty()).map(Into::into).ok_or(Unusable::Owner)
 }
 
 fn audiences(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Box<[Box<str>]>, Unusable> {
@@ -245,10 +241,7 @@ fn audiences(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Box<[Box
 
 fn expires(object: &Object<'_>) -> Result<Option<i64>, Unusable> {
     let Some(exp) = object.get("exp") else { return Ok(None) };
-    let seconds = exp
-        .number()
-        .filter(|seconds| seconds.is_finite())
-        .ok_or(Unusable::Member("exp"))?;
+    let seconds = exp.number().filter(|seconds| seconds.is_finite()).ok_or(Unusable::Member("exp"))?;
     // Saturates far outside of any clock.
     Ok(Some(seconds as i64))
 }
@@ -266,7 +259,12 @@ fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Veri
     };
     let crv = text(object, "crv")?;
     let key = match (&*kty, crv.as_deref()) {
-        ("RSA", _) => VerifyingKey::rsa(named.unwrap_or(Alg::Rs256), &bytes(object, "n")?, &bytes(object, "e")?),
+        ("RSA", _) => VerifyingKey::rsa(
+            named.unwrap_or(Alg::Rs256),
+            &bytes(object, "n")?,
+            &bytes(object, "e")?,
+            provenance.native,
+        ),
         ("EC", Some(crv)) => {
             let implied = match crv {
                 "P-256" => Alg::Es256,
@@ -278,10 +276,10 @@ fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Veri
             if named.is_some_and(|alg| alg != implied) {
                 return Err(Unusable::Weak(WeakKey::WrongType));
             }
-            if implied != Alg::Es256 && !provenance.slow_algorithms {
+            if implied != Alg::Es256 && provenance.native.is_none() && !provenance.slow_algorithms {
                 return Err(Unusable::SlowAlgorithm);
             }
-            VerifyingKey::ecdsa(implied, &bytes(object, "x")?, &bytes(object, "y")?)
+            VerifyingKey::ecdsa(implied, &bytes(object, "x")?, &bytes(object, "y")?, provenance.native)
         }
         ("OKP", Some("Ed25519")) => VerifyingKey::ed25519(named.unwrap_or(Alg::EdDsa), &bytes(object, "x")?),
         ("oct", _) if !provenance.symmetric => return Err(Unusable::Symmetric),
@@ -293,10 +291,7 @@ fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Veri
 
 /// A string member; absent is fine, any other type is not.
 fn text<'a>(object: &Object<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Unusable> {
-    object
-        .get(name)
-        .map(|value| value.text().ok_or(Unusable::Member(name)))
-        .transpose()
+    object.get(name).map(|value| value.text().ok_or(Unusable::Member(name))).transpose()
 }
 
 /// A required member of canonical base64url.

@@ -4,5 +4,6 @@ pub mod algorithm;
 pub mod json;
 pub mod jwk;
 
+pub mod native;
 pub mod token;
 pub mod verify;

@@ -74,12 +74,7 @@ impl UntrustedToken {
         let signature = decode(signature, Part::Signature)?;
         let header = Header::read(&object(&header, Part::Header)?);
         object(&payload, Part::Payload)?;
-        Ok(Self {
-            signing_input: signing_input.into(),
-            header,
-            payload,
-            signature,
-        })
+        Ok(Self { signing_input: signing_input.into(), header, payload, signature })
     }
 
     /// The JOSE header, unchecked.
@@ -120,10 +115,7 @@ impl Header {
 
 /// RFC 7515 section 4.1.9: `typ` is a media type, compared without case, whose `application/` may be left out.
 fn is_session_typ(typ: &str) -> bool {
-    let short = typ
-        .split_once('/')
-        .filter(|(top, _)| top.eq_ignore_ascii_case("application"))
-        .map(|(_, sub)| sub);
+    let short = typ.split_once('/').filter(|(top, _)| top.eq_ignore_ascii_case("application")).map(|(_, sub)| sub);
     short.unwrap_or(typ).eq_ignore_ascii_case(SESSION_TYP)
 }
 
@@ -148,11 +140,7 @@ mod tests {
     }
 
     fn compact(header: &str, payload: &str) -> String {
-        format!(
-            "{}.{}.AAAA",
-            URL_SAFE_NO_PAD.encode(header),
-            URL_SAFE_NO_PAD.encode(payload)
-        )
+        format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
     }
 
     #[test]
@@ -169,11 +157,7 @@ mod tests {
     fn takes_one_spelling_of_base64url_alone() {
         for header in ["e30=", "e3 0", "e30\n", "e3+0", "e3/0", "e31", "e", "e30?"] {
             let text = format!("{header}.e30.AA");
-            assert_eq!(
-                refusal(&text),
-                Some(Denial::PartNotBase64Url(Part::Header)),
-                "{header:?}"
-            );
+            assert_eq!(refusal(&text), Some(Denial::PartNotBase64Url(Part::Header)), "{header:?}");
         }
         assert_eq!(refusal("e30.e30.AB"), Some(Denial::PartNotBase64Url(Part::Signature)));
     }
@@ -198,21 +182,12 @@ mod tests {
             let text = compact(&format!(r#"{{"typ":{typ}}}"#), "{}");
             UntrustedToken::parse(&text, 8192).unwrap().header().is_session_token
         };
-        for typ in [
-            r#""mdrm-session+jwt""#,
-            r#""MDRM-Session+JWT""#,
-            r#""Application/mdrm-session+jwt""#,
-        ] {
+        for typ in [r#""mdrm-session+jwt""#, r#""MDRM-Session+JWT""#, r#""Application/mdrm-session+jwt""#] {
             assert!(is_session(typ), "{typ}");
         }
-        for typ in [
-            r#""JWT""#,
-            "null",
-            "1",
-            r#""xmdrm-session+jwt""#,
-            r#""text/mdrm-session+jwt""#,
-            r#""äpplication/x""#,
-        ] {
+        for typ in
+            [r#""JWT""#, "null", "1", r#""xmdrm-session+jwt""#, r#""text/mdrm-session+jwt""#, r#""äpplication/x""#]
+        {
             assert!(!is_session(typ), "{typ}");
         }
     }
@@ -225,15 +200,7 @@ mod tests {
         };
         assert_eq!(kid(r#""../../dev/null""#).unwrap().as_str(), "../../dev/null");
         assert!(kid(&format!("\"{}\"", "k".repeat(256))).is_some());
-        for bad in [
-            r#""""#,
-            r#"".""#,
-            r#""...""#,
-            "7",
-            "null",
-            "[\"k\"]",
-            &format!("\"{}\"", "k".repeat(257)),
-        ] {
+        for bad in [r#""""#, r#"".""#, r#""...""#, "7", "null", "[\"k\"]", &format!("\"{}\"", "k".repeat(257))] {
             assert_eq!(kid(bad), None, "{bad}");
         }
     }

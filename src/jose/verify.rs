@@ -5,8 +5,10 @@ use std::fmt;
 use jwt_compact::alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa, RsaPublicKey};
 use jwt_compact::jwk::JsonWebKey;
 use jwt_compact::{Algorithm, AlgorithmSignature};
+use rsa::pkcs8::EncodePublicKey;
 
 use super::algorithm::{Alg, Es384, Es512};
+use super::native::{Hash, Native, NativeKey, Verify};
 
 /// A key together with the one algorithm that it verifies. The token has no say in the choice.
 pub struct VerifyingKey {
@@ -15,14 +17,29 @@ pub struct VerifyingKey {
 }
 
 enum Material {
-    Rsa(Rsa, RsaPublicKey),
-    Es256(<Es256 as Algorithm>::VerifyingKey),
-    Es384(<Es384 as Algorithm>::VerifyingKey),
-    Es512(<Es512 as Algorithm>::VerifyingKey),
-    Ed25519(<Ed25519 as Algorithm>::VerifyingKey),
-    Hs256(Hs256Key),
-    Hs384(Hs384Key),
-    Hs512(Hs512Key),
+    /// RS*.
+    Pkcs1(Bound<Native<Rsa>>),
+    /// PS*: no host checks RSASSA-PSS.
+    Pss(Bound<Rsa>),
+    Es256(Bound<Native<Es256>>),
+    Es384(Bound<Native<Es384>>),
+    Es512(Bound<Native<Es512>>),
+    Ed25519(Bound<Ed25519>),
+    Hs256(Bound<Hs256>),
+    Hs384(Bound<Hs384>),
+    Hs512(Bound<Hs512>),
+}
+
+/// An algorithm and its key.
+struct Bound<A: Algorithm>(A, A::VerifyingKey);
+
+impl<A: Algorithm> Bound<A> {
+    fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        // jwt-compact's conversions rely on this check: the HMAC ones panic on another length.
+        let fits = A::Signature::LENGTH.is_none_or(|length| length.get() == signature.len());
+        let signature = if fits { A::Signature::try_from_slice(signature).ok() } else { None };
+        signature.is_some_and(|signature| self.0.verify_signature(&signature, &self.1, message))
+    }
 }
 
 /// Why key material was refused, for the log.
@@ -57,33 +74,29 @@ impl fmt::Display for WeakKey {
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifyingKey")
-            .field("alg", &self.alg.name())
-            .finish_non_exhaustive()
+        f.debug_struct("VerifyingKey").field("alg", &self.alg.name()).finish_non_exhaustive()
     }
 }
 
 impl VerifyingKey {
-    /// An RSA key for `alg` (RS* or PS*); `n` and `e` are big-endian.
+    /// An RSA key for `alg` (RS* or PS*); `n` and `e` are big-endian. `native` checks RS* signatures if it is there.
     ///
     /// # Errors
     /// [`WeakKey`]: modulus, exponent, or an algorithm of another type.
-    pub fn rsa(alg: Alg, n: &[u8], e: &[u8]) -> Result<Self, WeakKey> {
-        let variant = match alg {
-            Alg::Rs256 => Rsa::rs256(),
-            Alg::Rs384 => Rsa::rs384(),
-            Alg::Rs512 => Rsa::rs512(),
-            Alg::Ps256 => Rsa::ps256(),
-            Alg::Ps384 => Rsa::ps384(),
-            Alg::Ps512 => Rsa::ps512(),
+    pub fn rsa(alg: Alg, n: &[u8], e: &[u8], native: Option<Verify>) -> Result<Self, WeakKey> {
+        let (variant, pkcs1_hash) = match alg {
+            Alg::Rs256 => (Rsa::rs256(), Some(Hash::Sha256)),
+            Alg::Rs384 => (Rsa::rs384(), Some(Hash::Sha384)),
+            Alg::Rs512 => (Rsa::rs512(), Some(Hash::Sha512)),
+            Alg::Ps256 => (Rsa::ps256(), None),
+            Alg::Ps384 => (Rsa::ps384(), None),
+            Alg::Ps512 => (Rsa::ps512(), None),
             _ => return Err(WeakKey::WrongType),
         };
         // RFC 7518 section 6.3.1.1 forbids leading zero octets, some encoders write one all the same; the number counts.
         let n = strip_zeros(n);
         let odd = n.last().is_some_and(|byte| byte % 2 == 1);
-        let bits = n.first().map_or(0, |byte| {
-            n.len().saturating_mul(8).saturating_sub(byte.leading_zeros() as usize)
-        });
+        let bits = n.first().map_or(0, |byte| n.len().saturating_mul(8).saturating_sub(byte.leading_zeros() as usize));
         if !odd || !(2048..=4096).contains(&bits) {
             return Err(WeakKey::RsaModulus);
         }
@@ -91,23 +104,24 @@ impl VerifyingKey {
         if e != [3] && e != [1, 0, 1] {
             return Err(WeakKey::RsaExponent);
         }
-        let jwk = JsonWebKey::Rsa {
-            modulus: n.into(),
-            public_exponent: e.into(),
-            private_parts: None,
-        };
+        let jwk = JsonWebKey::Rsa { modulus: n.into(), public_exponent: e.into(), private_parts: None };
         let key = RsaPublicKey::try_from(&jwk).map_err(|_| WeakKey::RsaModulus)?;
-        Ok(Self {
-            alg,
-            material: Material::Rsa(variant, key),
-        })
+        let material = match pkcs1_hash {
+            Some(hash) => {
+                let spki = spki(&key).ok_or(WeakKey::RsaModulus)?;
+                Material::Pkcs1(Bound(Native { in_vm: variant, hash, verify: native }, NativeKey { in_vm: key, spki }))
+            }
+            None => Material::Pss(Bound(variant, key)),
+        };
+        Ok(Self { alg, material })
     }
 
     /// An ECDSA key for `alg` (ES*) at the affine point `x`, `y`, both big-endian and exactly as long as the field.
+    /// `native` checks its signatures if it is there.
     ///
     /// # Errors
     /// [`WeakKey`]: a wrong length, a point off the curve, or an algorithm of another type.
-    pub fn ecdsa(alg: Alg, x: &[u8], y: &[u8]) -> Result<Self, WeakKey> {
+    pub fn ecdsa(alg: Alg, x: &[u8], y: &[u8], native: Option<Verify>) -> Result<Self, WeakKey> {
         let field_bytes = match alg {
             Alg::Es256 => 32,
             Alg::Es384 => 48,
@@ -120,14 +134,21 @@ impl VerifyingKey {
         // SEC 1 section 2.3.3, uncompressed; reading it checks that the point is on the curve.
         let point = [&[4], x, y].concat();
         let material = match alg {
-            Alg::Es384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(Material::Es384),
-            Alg::Es512 => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(Material::Es512),
-            _ => <Es256 as Algorithm>::VerifyingKey::from_sec1_bytes(&point).map(Material::Es256),
+            Alg::Es384 => p384::PublicKey::from_sec1_bytes(&point).ok().and_then(|key| {
+                let algorithm = Native { in_vm: Es384, hash: Hash::Sha384, verify: native };
+                Some(Material::Es384(Bound(algorithm, NativeKey { spki: spki(&key)?, in_vm: key.into() })))
+            }),
+            Alg::Es512 => p521::PublicKey::from_sec1_bytes(&point).ok().and_then(|key| {
+                let algorithm = Native { in_vm: Es512, hash: Hash::Sha512, verify: native };
+                let in_vm = p521::ecdsa::VerifyingKey::from_affine(*key.as_affine()).ok()?;
+                Some(Material::Es512(Bound(algorithm, NativeKey { spki: spki(&key)?, in_vm })))
+            }),
+            _ => p256::PublicKey::from_sec1_bytes(&point).ok().and_then(|key| {
+                let algorithm = Native { in_vm: Es256, hash: Hash::Sha256, verify: native };
+                Some(Material::Es256(Bound(algorithm, NativeKey { spki: spki(&key)?, in_vm: key.into() })))
+            }),
         };
-        Ok(Self {
-            alg,
-            material: material.map_err(|_| WeakKey::NotAPoint)?,
-        })
+        Ok(Self { alg, material: material.ok_or(WeakKey::NotAPoint)? })
     }
 
     /// An Ed25519 key (RFC 8037); `x` is the encoded point.
@@ -143,10 +164,7 @@ impl VerifyingKey {
         if key.is_weak() {
             return Err(WeakKey::SmallOrder);
         }
-        Ok(Self {
-            alg,
-            material: Material::Ed25519(key),
-        })
+        Ok(Self { alg, material: Material::Ed25519(Bound(Ed25519, key)) })
     }
 
     /// An HMAC key for `alg` (HS*), at least as long as the hash (RFC 7518 section 3.2). Wiped when dropped.
@@ -155,16 +173,12 @@ impl VerifyingKey {
     /// [`WeakKey`]: too short, or an algorithm of another type.
     pub fn hmac(alg: Alg, k: &[u8]) -> Result<Self, WeakKey> {
         let (hash_bytes, material) = match alg {
-            Alg::Hs256 => (32, Material::Hs256(Hs256Key::new(k))),
-            Alg::Hs384 => (48, Material::Hs384(Hs384Key::new(k))),
-            Alg::Hs512 => (64, Material::Hs512(Hs512Key::new(k))),
+            Alg::Hs256 => (32, Material::Hs256(Bound(Hs256, Hs256Key::new(k)))),
+            Alg::Hs384 => (48, Material::Hs384(Bound(Hs384, Hs384Key::new(k)))),
+            Alg::Hs512 => (64, Material::Hs512(Bound(Hs512, Hs512Key::new(k)))),
             _ => return Err(WeakKey::WrongType),
         };
-        if k.len() < hash_bytes {
-            Err(WeakKey::ShortSecret)
-        } else {
-            Ok(Self { alg, material })
-        }
+        if k.len() < hash_bytes { Err(WeakKey::ShortSecret) } else { Ok(Self { alg, material }) }
     }
 
     /// The algorithm that a token must name to be verified with this key.
@@ -175,23 +189,22 @@ impl VerifyingKey {
     /// Whether `signature` is this key's signature over `message`. A signature of the wrong length is not.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.material {
-            Material::Rsa(alg, key) => check(alg, key, message, signature),
-            Material::Es256(key) => check(&Es256, key, message, signature),
-            Material::Es384(key) => check(&Es384, key, message, signature),
-            Material::Es512(key) => check(&Es512, key, message, signature),
-            Material::Ed25519(key) => check(&Ed25519, key, message, signature),
-            Material::Hs256(key) => check(&Hs256, key, message, signature),
-            Material::Hs384(key) => check(&Hs384, key, message, signature),
-            Material::Hs512(key) => check(&Hs512, key, message, signature),
+            Material::Pkcs1(key) => key.verify(message, signature),
+            Material::Pss(key) => key.verify(message, signature),
+            Material::Es256(key) => key.verify(message, signature),
+            Material::Es384(key) => key.verify(message, signature),
+            Material::Es512(key) => key.verify(message, signature),
+            Material::Ed25519(key) => key.verify(message, signature),
+            Material::Hs256(key) => key.verify(message, signature),
+            Material::Hs384(key) => key.verify(message, signature),
+            Material::Hs512(key) => key.verify(message, signature),
         }
     }
 }
 
-fn check<A: Algorithm>(alg: &A, key: &A::VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
-    // jwt-compact's conversions rely on this check: the HMAC ones panic on another length.
-    let fits = A::Signature::LENGTH.is_none_or(|length| length.get() == signature.len());
-    fits && A::Signature::try_from_slice(signature)
-        .is_ok_and(|signature| alg.verify_signature(&signature, key, message))
+/// The form of a public key that the host takes.
+fn spki(key: &impl EncodePublicKey) -> Option<Box<[u8]>> {
+    key.to_public_key_der().ok().map(|der| der.as_bytes().into())
 }
 
 fn strip_zeros(number: &[u8]) -> &[u8] {

@@ -100,20 +100,13 @@ impl Answer<'_> {
             return Err(Failure::Status(self.status));
         }
         let set = KeySet::parse(self.body.ok_or(Failure::TooLarge)?, provenance).map_err(Failure::NotASet)?;
-        if set.keys.len() > max_entries {
-            Err(Failure::TooManyKeys)
-        } else {
-            Ok(set)
-        }
+        if set.keys.len() > max_entries { Err(Failure::TooManyKeys) } else { Ok(set) }
     }
 
     /// How long the answer is fresh (RFC 9111 section 4.2): the first valid `max-age` less `Age`, at most `limit`;
     /// `default` if the answer says nothing usable. Never shorter than a second.
     pub fn freshness(&self, default: Duration, limit: Duration) -> Duration {
-        let directives = self
-            .cache_control
-            .iter()
-            .filter_map(|value| std::str::from_utf8(value).ok());
+        let directives = self.cache_control.iter().filter_map(|value| std::str::from_utf8(value).ok());
         let directives: Vec<&str> = directives.flat_map(|value| value.split(',')).map(str::trim).collect();
         let forbids = |name: &str| directives.iter().any(|directive| directive.eq_ignore_ascii_case(name));
         if forbids("no-store") || forbids("no-cache") {
@@ -122,26 +115,16 @@ impl Answer<'_> {
         let Some(max_age) = directives.iter().find_map(|directive| max_age(directive)) else {
             return default;
         };
-        let age = self
-            .age
-            .and_then(|age| std::str::from_utf8(age).ok())
-            .and_then(|age| delta_seconds(age.trim()));
-        max_age
-            .saturating_sub(age.unwrap_or_default())
-            .clamp(SHORTEST, limit.max(SHORTEST))
+        let age = self.age.and_then(|age| std::str::from_utf8(age).ok()).and_then(|age| delta_seconds(age.trim()));
+        max_age.saturating_sub(age.unwrap_or_default()).clamp(SHORTEST, limit.max(SHORTEST))
     }
 }
 
 fn max_age(directive: &str) -> Option<Duration> {
     let (name, value) = directive.split_once('=')?;
     // RFC 9111 section 5.2: recipients accept the quoted form as well.
-    let value = value
-        .strip_prefix('"')
-        .and_then(|value| value.strip_suffix('"'))
-        .unwrap_or(value);
-    name.eq_ignore_ascii_case("max-age")
-        .then(|| delta_seconds(value))
-        .flatten()
+    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    name.eq_ignore_ascii_case("max-age").then(|| delta_seconds(value)).flatten()
 }
 
 /// RFC 9111 section 1.2.2; a number too large to hold counts as very long.
@@ -158,12 +141,7 @@ mod tests {
     fn freshness_follows_the_first_valid_max_age() {
         let minute = Duration::from_secs(60);
         let fresh = |values: &[&[u8]], age: Option<&[u8]>| {
-            let answer = Answer {
-                status: 200,
-                cache_control: values,
-                age,
-                body: None,
-            };
+            let answer = Answer { status: 200, cache_control: values, age, body: None };
             answer.freshness(minute, minute.saturating_mul(10)).as_secs()
         };
         for (value, seconds) in [

@@ -13,6 +13,7 @@ use crate::clock::Now;
 use crate::config::{Config, KeyPath, KeySource, Keys};
 use crate::denial::Denial;
 use crate::jose::jwk::{AccessKey, KeyDocument, KeySet, Provenance};
+use crate::jose::native::Verify;
 use crate::jose::token::Kid;
 
 /// The longest time that a client is told to stay away for.
@@ -87,25 +88,15 @@ pub struct Resolver {
 #[derive(Debug)]
 struct Rules {
     config: Rc<Config>,
-    slow_algorithms: bool,
+    native: Option<Verify>,
 }
 
 impl Resolver {
-    /// An empty store. `slow_algorithms`: ES384 and ES512 keys are taken.
-    pub fn new(config: Rc<Config>, slow_algorithms: bool) -> Self {
-        let rules = Rules {
-            config,
-            slow_algorithms,
-        };
+    /// A store with the inline keys alone. `native`: the host's own verification, for the keys that it can check.
+    pub fn new(config: Rc<Config>, native: Option<Verify>) -> Self {
+        let rules = Rules { config, native };
         let set = rules.keys().inline.as_ref().and_then(|inline| {
-            KeySet::parse(
-                inline.as_bytes(),
-                Provenance {
-                    symmetric: true,
-                    ..rules.provenance()
-                },
-            )
-            .ok()
+            KeySet::parse(inline.as_bytes(), Provenance { symmetric: true, ..rules.provenance() }).ok()
         });
         Self {
             inline: set.map(held_keys).unwrap_or_default(),
@@ -144,9 +135,7 @@ impl Resolver {
 
     fn resolve_one(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> Resolution {
         let slot = self.known.get(kid).or_else(|| self.unknown.get(kid));
-        let serving = slot.map_or(Serving::Absent, |slot| {
-            slot.serve(now.monotonic, self.rules.keys().stale_if_error)
-        });
+        let serving = slot.map_or(Serving::Absent, |slot| slot.serve(now.monotonic, self.rules.keys().stale_if_error));
         match serving {
             Serving::Fresh(held) => held.resolution(now),
             Serving::Stale { value, retry } => {
@@ -163,10 +152,7 @@ impl Resolver {
 
     fn resolve_in_set(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> Resolution {
         let monotonic = now.monotonic;
-        let old = self
-            .set
-            .age(monotonic)
-            .is_none_or(|age| age >= self.rules.keys().refetch_interval);
+        let old = self.set.age(monotonic).is_none_or(|age| age >= self.rules.keys().refetch_interval);
         let (resolution, ask) = match self.set.serve(monotonic, self.rules.keys().stale_if_error) {
             Serving::Fresh(keys) => match keys.get(kid) {
                 Some(held) => (held.resolution(now), false),
@@ -175,10 +161,7 @@ impl Resolver {
             },
             Serving::Stale { value, retry } => {
                 let held = value.get(kid);
-                (
-                    held.map_or(Resolution::Refused(Denial::KeyUnknown), |held| held.resolution(now)),
-                    retry,
-                )
+                (held.map_or(Resolution::Refused(Denial::KeyUnknown), |held| held.resolution(now)), retry)
             }
             Serving::BackingOff(pause) => (unavailable(pause), false),
             Serving::Absent => return self.wait(Subject::Set, waiter),
@@ -215,11 +198,7 @@ impl Resolver {
             }
         };
         self.fetches.insert(id, subject);
-        self.queue.push_back(KeyRequest {
-            id,
-            path,
-            max_body_bytes,
-        });
+        self.queue.push_back(KeyRequest { id, path, max_body_bytes });
     }
 
     /// The next request to send. Each must be answered through [`Self::on_answer`], if only by a failure.
@@ -243,12 +222,8 @@ impl Resolver {
             Subject::Key(kid) => self.remember_one(kid, answer, now.monotonic),
             Subject::Set => self.remember_set(answer, now.monotonic),
         }
-        let ready: Vec<WaiterId> = self
-            .waiting
-            .iter()
-            .filter(|(_, waits_for)| **waits_for == subject)
-            .map(|(waiter, _)| *waiter)
-            .collect();
+        let ready: Vec<WaiterId> =
+            self.waiting.iter().filter(|(_, waits_for)| **waits_for == subject).map(|(waiter, _)| *waiter).collect();
         for waiter in &ready {
             self.waiting.remove(waiter);
         }
@@ -257,16 +232,9 @@ impl Resolver {
 
     fn remember_one(&mut self, kid: &Kid, answer: Option<Answer<'_>>, now: Duration) {
         let keys = self.rules.keys();
-        let provenance = Provenance {
-            default_owner: None,
-            symmetric: true,
-            ..self.rules.provenance()
-        };
+        let provenance = Provenance { default_owner: None, symmetric: true, ..self.rules.provenance() };
         let (held, freshness) = match answer.ok_or(Failure::NoAnswer).and_then(|answer| {
-            Ok((
-                answer.one_key(kid, provenance)?,
-                answer.freshness(keys.max_age, keys.max_age_limit),
-            ))
+            Ok((answer.one_key(kid, provenance)?, answer.freshness(keys.max_age, keys.max_age_limit)))
         }) {
             Err(failure) => return self.fail_one(kid, &failure, now),
             Ok((OneKey::Document(document), freshness)) => (Held::from(document), freshness),
@@ -278,11 +246,8 @@ impl Resolver {
             }
         };
         let registered = matches!(held, Held::Key(_) | Held::Disabled);
-        let (of, other) = if registered {
-            (&mut self.known, &mut self.unknown)
-        } else {
-            (&mut self.unknown, &mut self.known)
-        };
+        let (of, other) =
+            if registered { (&mut self.known, &mut self.unknown) } else { (&mut self.unknown, &mut self.known) };
         other.pop(kid);
         let mut slot = Slot::default();
         slot.fill(held, now, freshness);
@@ -302,13 +267,7 @@ impl Resolver {
     fn remember_set(&mut self, answer: Option<Answer<'_>>, now: Duration) {
         let keys = self.rules.keys();
         let set = answer.ok_or(Failure::NoAnswer).and_then(|answer| {
-            let set = answer.set(
-                Provenance {
-                    symmetric: false,
-                    ..self.rules.provenance()
-                },
-                keys.max_entries,
-            )?;
+            let set = answer.set(Provenance { symmetric: false, ..self.rules.provenance() }, keys.max_entries)?;
             Ok((set, answer.freshness(keys.max_age, keys.max_age_limit)))
         });
         match set {
@@ -347,7 +306,8 @@ impl Rules {
             default_owner: self.keys().issuer.as_deref(),
             default_audiences: &self.keys().audiences,
             symmetric: false,
-            slow_algorithms: self.slow_algorithms,
+            slow_algorithms: self.config.allow_slow_algorithms,
+            native: self.native,
         }
     }
 }
@@ -376,10 +336,7 @@ impl From<KeyDocument> for Held {
 }
 
 fn held_keys(set: KeySet) -> BTreeMap<Kid, Held> {
-    set.keys
-        .into_iter()
-        .map(|(kid, document)| (kid, Held::from(document)))
-        .collect()
+    set.keys.into_iter().map(|(kid, document)| (kid, Held::from(document))).collect()
 }
 
 fn enforce(cache: &mut LruCache<Kid, Slot<Held>>, max_entries: usize) {
@@ -389,11 +346,6 @@ fn enforce(cache: &mut LruCache<Kid, Slot<Held>>, max_entries: usize) {
 }
 
 fn unavailable(pause: Duration) -> Resolution {
-    let seconds = pause
-        .as_secs()
-        .saturating_add(u64::from(pause.subsec_nanos() > 0))
-        .clamp(1, LONGEST_RETRY_AFTER);
-    Resolution::Refused(Denial::KeyServiceUnavailable {
-        retry_after: u32::try_from(seconds).unwrap_or(1),
-    })
+    let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0)).clamp(1, LONGEST_RETRY_AFTER);
+    Resolution::Refused(Denial::KeyServiceUnavailable { retry_after: u32::try_from(seconds).unwrap_or(1) })
 }

@@ -42,11 +42,7 @@ pub(super) enum Serving<'a, T> {
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self {
-            held: None,
-            failures: 0,
-            retry_at: Duration::ZERO,
-        }
+        Self { held: None, failures: 0, retry_at: Duration::ZERO }
     }
 }
 
@@ -57,10 +53,7 @@ impl<T> Slot<T> {
         match &self.held {
             Some(held) if now < held.fresh_until => Serving::Fresh(&held.value),
             Some(held) if self.failures > 0 && now < held.fresh_until.saturating_add(stale_if_error) => {
-                Serving::Stale {
-                    value: &held.value,
-                    retry,
-                }
+                Serving::Stale { value: &held.value, retry }
             }
             _ if self.failures > 0 && !retry => Serving::BackingOff(self.retry_at.saturating_sub(now)),
             _ => Serving::Absent,
@@ -70,11 +63,7 @@ impl<T> Slot<T> {
     /// Remembers an answer that is fresh for `freshness`.
     pub(super) fn fill(&mut self, value: T, now: Duration, freshness: Duration) {
         *self = Self {
-            held: Some(Held {
-                value,
-                fetched_at: now,
-                fresh_until: now.saturating_add(freshness),
-            }),
+            held: Some(Held { value, fetched_at: now, fresh_until: now.saturating_add(freshness) }),
             failures: 0,
             retry_at: Duration::ZERO,
         };

@@ -52,9 +52,7 @@ impl PrivateJwk {
             Alg::Hs256 => secret_members(64),
             Alg::Hs384 | Alg::Hs512 => secret_members(128),
         };
-        let Value::Object(mut members) = members else {
-            bail!("a key is a JSON object")
-        };
+        let Value::Object(mut members) = members else { bail!("a key is a JSON object") };
         members.insert("alg".into(), alg.name().into());
         Ok(Self { members, alg })
     }
@@ -62,10 +60,7 @@ impl PrivateJwk {
     /// Reads a private JWK; `alg` must say what it signs.
     pub(crate) fn parse(json: &str) -> Result<Self> {
         let members: Map<String, Value> = serde_json::from_str(json).context("not a JSON object")?;
-        let alg = members
-            .get("alg")
-            .and_then(Value::as_str)
-            .context("the key has no alg")?;
+        let alg = members.get("alg").and_then(Value::as_str).context("the key has no alg")?;
         let alg = Alg::from_name(alg).with_context(|| format!("alg {alg} is not supported"))?;
         Ok(Self { members, alg })
     }
@@ -167,9 +162,7 @@ fn secret_members(bytes: usize) -> Value {
 fn rsa_members() -> Result<Value> {
     let mut key = rsa::RsaPrivateKey::new(&mut OsRng, 2048)?;
     key.precompute()?;
-    let [p, q] = key.primes() else {
-        bail!("an RSA key has two primes")
-    };
+    let [p, q] = key.primes() else { bail!("an RSA key has two primes") };
     let number = |number: &rsa::BigUint| encode(&number.to_bytes_be());
     let qi = key.crt_coefficient().context("the primes are different")?;
     Ok(json!({

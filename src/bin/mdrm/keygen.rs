@@ -42,9 +42,7 @@ fn alg(name: &str) -> Result<Alg, String> {
 impl Keygen {
     /// Makes the key and writes both files; never overwrites one.
     pub(crate) fn run(self) -> Result<()> {
-        let kid = self
-            .kid
-            .unwrap_or_else(|| format!("{}-{:08x}", self.alg.name().to_lowercase(), OsRng.next_u32()));
+        let kid = self.kid.unwrap_or_else(|| format!("{}-{:08x}", self.alg.name().to_lowercase(), OsRng.next_u32()));
         if Kid::new(&kid).is_none() || kid.contains(['/', '\\', '\0']) {
             bail!("the kid names two files: 1 to 256 bytes, not only dots, no slash");
         }
@@ -75,9 +73,7 @@ fn write(path: &Path, json: &Value, secret: bool) -> Result<()> {
     if secret {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
-    let file = options
-        .open(path)
-        .with_context(|| format!("cannot create {}", path.display()))?;
+    let file = options.open(path).with_context(|| format!("cannot create {}", path.display()))?;
     serde_json::to_writer_pretty(&file, json)?;
     std::io::Write::write_all(&mut &file, b"\n")?;
     Ok(())

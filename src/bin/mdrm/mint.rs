@@ -62,11 +62,7 @@ fn seconds(text: &str) -> Result<i64, String> {
         "h" => 3600,
         _ => return Err(allowed()),
     };
-    number
-        .parse::<i64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit))
-        .ok_or_else(allowed)
+    number.parse::<i64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(allowed)
 }
 
 impl Mint {
@@ -74,10 +70,7 @@ impl Mint {
     pub(crate) fn run(self) -> Result<()> {
         let text = std::fs::read_to_string(&self.key).with_context(|| format!("cannot read {}", self.key.display()))?;
         let key = PrivateJwk::parse(&text).with_context(|| format!("in {}", self.key.display()))?;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO)
-            .as_secs();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         println!("{}", self.token(&key, i64::try_from(now)?)?);
         Ok(())
     }
@@ -86,11 +79,7 @@ impl Mint {
         let iss = self.iss.or_else(|| key.text("iss").map(str::to_owned));
         let iss = iss.context("no issuer: the key has no owner, say --iss")?;
         let aud = match self.aud.as_slice() {
-            [] => key
-                .get("aud")
-                .and_then(|aud| aud.get(0))
-                .cloned()
-                .unwrap_or_else(|| LICENSE_AUDIENCE.into()),
+            [] => key.get("aud").and_then(|aud| aud.get(0)).cloned().unwrap_or_else(|| LICENSE_AUDIENCE.into()),
             [one] => one.as_str().into(),
             several => several.into(),
         };
