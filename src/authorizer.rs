@@ -104,7 +104,7 @@ impl Authorizer {
     /// Takes the head of a request. The removals are due whatever the step is.
     pub fn on_request(&mut self, request: RequestHead<'_>, waiter: WaiterId, now: Now) -> (Removals, Step) {
         let ours = client_copies(request.iter().map(|(name, _)| name));
-        let audience = match Handling::of(request, &self.config) {
+        let audience = match Handling::of(request, &self.config.routes, self.config.default_service) {
             Handling::Service(Service::Open, _) => {
                 return (Removals { headers: ours, path: None }, Step::Done(Decision::Pass));
             }

@@ -11,7 +11,7 @@
 //! between it and the host; the command-line tool `mdrm` runs on the same core.
 //!
 //! Dependencies point one way:
-//! `filter -> authorizer -> route, carriage, keys, claims -> jose -> denial`, and everything may read `config`.
+//! `filter -> authorizer -> claims, keys, carriage -> config -> jose, route -> request, denial`. No cycle.
 
 pub mod authorizer;
 pub mod carriage;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::config::{Config, DefaultService};
 use crate::request::{RequestHead, Target, unescape};
 
 /// What a route makes of a request.
@@ -50,6 +49,15 @@ pub enum Matcher {
     Prefix(Box<str>),
 }
 
+/// What a request is that no route matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultService {
+    /// An ordinary license request.
+    License,
+    /// A license request without any accepted audience: at best MDRM-503.
+    Deny,
+}
+
 /// How a request is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handling {
@@ -63,7 +71,7 @@ pub enum Handling {
 
 impl Handling {
     /// Decides how `request` is handled.
-    pub fn of(request: RequestHead<'_>, config: &Config) -> Self {
+    pub fn of(request: RequestHead<'_>, routes: &[Route], default: DefaultService) -> Self {
         if is_preflight(request) {
             return Self::Preflight;
         }
@@ -71,8 +79,8 @@ impl Handling {
             return Self::Deny;
         };
         let host = request.first(":authority").unwrap_or_default();
-        let route = config.routes.iter().find(|route| route.matches(&path, host));
-        match (route, config.default_service) {
+        let route = routes.iter().find(|route| route.matches(&path, host));
+        match (route, default) {
             (Some(route), _) => Self::Service(route.service, route.drm),
             (None, DefaultService::License) => Self::Service(Service::License, None),
             (None, DefaultService::Deny) => Self::Deny,

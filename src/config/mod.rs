@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use source::{KeyPath, KeySource};
 
 use crate::jose::jwk::{KeySet, Provenance};
-use crate::route::{Matcher, Route, Service};
+use crate::route::{DefaultService, Matcher, Route, Service};
 
 /// A complete, valid configuration.
 #[derive(Debug)]
@@ -90,15 +90,6 @@ pub struct TokenRules {
     pub max_age: Duration,
     /// Accepted values of `ver`.
     pub versions: Box<[u32]>,
-}
-
-/// `default_service`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DefaultService {
-    /// An ordinary license request.
-    License,
-    /// A license request without any accepted audience: at best MDRM-503.
-    Deny,
 }
 
 /// `access_log`.
@@ -288,7 +279,7 @@ fn inline(text: &str, issuer: Option<&str>, audiences: &[Box<str>]) -> Result<In
     };
     match set.dropped.first() {
         None => Ok(InlineKeys(text.into())),
-        Some((Some(kid), reason)) => refuse("keys.inline", format!("key {:?}: {reason}", kid.as_str())),
+        Some((Some(kid), reason)) => refuse("keys.inline", format!("key {kid}: {reason}")),
         Some((None, reason)) => refuse("keys.inline", format!("a key without a usable kid: {reason}")),
     }
 }

@@ -7,8 +7,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
 use super::host::{self, HeaderMap};
-use super::plugin::{Phase, Plugin, Stream};
-use super::root;
+use super::plugin::{self, Phase, Plugin, Stream};
 use crate::authorizer::{Decision, Removals, client_copies};
 use crate::denial::Denial;
 use crate::request::RequestHead;
@@ -50,7 +49,7 @@ impl Http {
         host::tick(self.root, self.stream.id);
         let (mine, others): (Vec<_>, Vec<_>) =
             plugin.settle_unsent(now).into_iter().partition(|(stream, _)| stream.id == self.stream.id);
-        root::conclude(others, self.stream.id);
+        plugin::conclude(others, self.stream.id);
         decision.or_else(|| mine.into_iter().next().map(|(_, decision)| decision))
     }
 

@@ -192,3 +192,14 @@ impl Stream {
         host::reply(&reply, denial.code().name());
     }
 }
+
+/// Carries out decisions on requests that are held, and returns to `context`.
+pub(super) fn conclude(due: Vec<Due>, context: u32) {
+    for (stream, decision) in due {
+        // A request that is gone needs no decision.
+        if host::enter(stream.id) && stream.conclude(decision) {
+            host::continue_request();
+        }
+    }
+    host::enter(context);
+}

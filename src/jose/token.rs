@@ -1,5 +1,7 @@
 //! Strict parsing of a compact JWS (RFC 7515 section 7.1). Owns the form; nothing that it returns is trusted yet.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -36,6 +38,14 @@ impl Kid {
     /// The name as the token and the key document spell it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// For logs: a stranger chose the name, so it is escaped to ASCII and cut.
+impl fmt::Display for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LOGGED: usize = 64;
+        self.0.escape_default().take(LOGGED).try_for_each(|c| write!(f, "{c}"))
     }
 }
 

@@ -241,7 +241,7 @@ impl Resolver {
             Ok((OneKey::Unknown, _)) => (Held::Unknown, keys.negative_max_age),
             Ok((OneKey::Deleted, _)) => (Held::Deleted, keys.negative_max_age),
             Ok((OneKey::Unusable(reason), _)) => {
-                warn!("key {:?} cannot be used: {reason}", kid.as_str());
+                warn!("key {kid} cannot be used: {reason}");
                 (Held::Unusable, keys.negative_max_age)
             }
         };
@@ -256,7 +256,7 @@ impl Resolver {
     }
 
     fn fail_one(&mut self, kid: &Kid, failure: &Failure, now: Duration) {
-        info!("key service failed for key {:?}: {failure}", kid.as_str());
+        info!("key service failed for key {kid}: {failure}");
         if let Some(slot) = self.known.peek_mut(kid) {
             return slot.fail(now);
         }
@@ -273,8 +273,10 @@ impl Resolver {
         match set {
             Ok((set, freshness)) => {
                 for (kid, reason) in &set.dropped {
-                    let kid = kid.as_ref().map_or("", Kid::as_str);
-                    warn!("key {kid:?} of the set cannot be used: {reason}");
+                    match kid {
+                        Some(kid) => warn!("key {kid} of the set cannot be used: {reason}"),
+                        None => warn!("a key of the set without a usable name: {reason}"),
+                    }
                 }
                 self.set.fill(held_keys(set), now, freshness);
             }
