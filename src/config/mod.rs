@@ -189,10 +189,14 @@ fn parse(json: &[u8]) -> Result<raw::Plugin> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let plugin: raw::Plugin = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        let problem = if may_hold_secret(&path) {
+        let problem = error.inner().to_string();
+        // These messages quote names of members alone.
+        let about_names =
+            ["duplicate field", "missing field", "unknown field"].iter().any(|of| problem.starts_with(of));
+        let problem = if may_hold_secret(&path) && !about_names {
             "found <redacted>, which has the wrong type or form".to_owned()
         } else {
-            error.inner().to_string()
+            problem
         };
         ConfigError { path, problem }
     })?;

@@ -84,8 +84,10 @@ fn dispatch(source: &KeySource, request: &KeyRequest) -> Option<u32> {
         (":scheme", "http"),
         (":path", request.path.as_str()),
         (":authority", &*source.authority),
-        ("accept", "application/json"),
     ];
+    if !source.headers.iter().any(|(name, _)| **name == *"accept") {
+        headers.push(("accept", "application/json"));
+    }
     headers.extend(source.headers.iter().map(|(name, value)| (&**name, &**value)));
     dispatch_http_call(&source.cluster, headers, None, Vec::new(), source.timeout).ok()
 }

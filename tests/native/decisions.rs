@@ -17,24 +17,13 @@ fn decides_every_row_of_the_table() {
     let rows = table(NOW);
     assert!(rows.len() > 400, "the table has lost rows: {}", rows.len());
     for case in &rows {
-        let proxy = proxies
-            .entry(case.plugin)
-            .or_insert_with(|| Proxy::new(&case.plugin.configuration(), NOW));
+        let proxy = proxies.entry(case.plugin).or_insert_with(|| Proxy::new(&case.plugin.configuration(), NOW));
         let outcome = proxy.run(case.request.as_a_filter_sees_it(), !case.request.has_body());
         if let Err(problem) = judge(case, &outcome) {
-            failures.push(format!(
-                "{} [{:?}]\n    {problem}\n    {:?}",
-                case.name, case.plugin, case.request
-            ));
+            failures.push(format!("{} [{:?}]\n    {problem}\n    {:?}", case.name, case.plugin, case.request));
         }
     }
-    assert!(
-        failures.is_empty(),
-        "{} of {} rows failed:\n{}",
-        failures.len(),
-        rows.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), rows.len(), failures.join("\n"));
 }
 
 #[test]
@@ -48,10 +37,7 @@ fn the_table_reaches_every_code_that_a_plain_request_can_get() {
         .collect();
     reached.sort_unstable();
     reached.dedup();
-    assert_eq!(
-        reached,
-        [500, 501, 502, 503, 504, 505, 508, 509, 510, 511, 512, 513, 518, 521]
-    );
+    assert_eq!(reached, [500, 501, 502, 503, 504, 505, 508, 509, 510, 511, 512, 513, 518, 521]);
 }
 
 #[test]
@@ -60,9 +46,7 @@ fn the_codes_are_the_vendors_to_the_letter() {
         let columns: Vec<&str> = line.split('\t').collect();
         (columns[0], columns[1].parse().unwrap(), columns[2])
     });
-    let codes = Code::ALL
-        .iter()
-        .map(|code| (code.name(), code.status(), code.message()));
+    let codes = Code::ALL.iter().map(|code| (code.name(), code.status(), code.message()));
     assert_eq!(codes.collect::<Vec<_>>(), rows.collect::<Vec<_>>());
 }
 
@@ -72,22 +56,11 @@ fn judge(case: &Case, outcome: &Outcome) -> Result<(), String> {
             return Ok(());
         }
         (Expected::Allowed, Outcome::Forwarded { headers, allowed: true }) => (headers, true),
-        (
-            Expected::Passed,
-            Outcome::Forwarded {
-                headers,
-                allowed: false,
-            },
-        ) => (headers, false),
+        (Expected::Passed, Outcome::Forwarded { headers, allowed: false }) => (headers, false),
         (expected, outcome) => return Err(format!("expected {expected:?}, got {outcome:?}")),
     };
-    let values = |name: &str| -> Vec<&[u8]> {
-        headers
-            .iter()
-            .filter(|(n, _)| n == name)
-            .map(|(_, value)| &value[..])
-            .collect()
-    };
+    let values =
+        |name: &str| -> Vec<&[u8]> { headers.iter().filter(|(n, _)| n == name).map(|(_, value)| &value[..]).collect() };
     let upstream = &case.expect.upstream;
     if let Some(path) = &upstream.path
         && values(":path") != [&path[..]]

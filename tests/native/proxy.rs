@@ -40,34 +40,17 @@ pub enum Outcome {
 impl Proxy {
     pub fn new(configuration: &Value, unix: i64) -> Proxy {
         let config = Config::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap();
-        let authorizer = Authorizer::new(
-            config,
-            Platform {
-                native_verification: false,
-            },
-        );
-        Proxy {
-            authorizer,
-            now: Now {
-                unix,
-                monotonic: Duration::ZERO,
-            },
-            next_stream: 0,
-            asked: Vec::new(),
-        }
+        let authorizer = Authorizer::new(config, Platform::default());
+        Proxy { authorizer, now: Now { unix, monotonic: Duration::ZERO }, next_stream: 0, asked: Vec::new() }
     }
 
     /// Runs one request to its end; the key service of the table answers whatever is asked.
     pub fn run(&mut self, mut headers: Vec<Header>, end_of_stream: bool) -> Outcome {
         self.next_stream += 1;
         let waiter = WaiterId(self.next_stream);
-        let pairs: Vec<(&[u8], &[u8])> = headers
-            .iter()
-            .map(|(name, value)| (name.as_bytes(), &value[..]))
-            .collect();
+        let pairs: Vec<(&[u8], &[u8])> = headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
         let (removals, mut step) =
-            self.authorizer
-                .on_request(RequestHead::new(&pairs, end_of_stream), waiter, self.now);
+            self.authorizer.on_request(RequestHead::new(&pairs, end_of_stream), waiter, self.now);
         apply(&mut headers, &removals);
         for _ in 0..3 {
             match step {
@@ -89,17 +72,8 @@ impl Proxy {
             self.asked.push(request.path);
             let values = headers.iter().filter(|(name, _)| name == "cache-control");
             let cache_control: Vec<&[u8]> = values.map(|(_, value)| value.as_bytes()).collect();
-            let answer = Answer {
-                status,
-                cache_control: &cache_control,
-                age: None,
-                body: Some(&body),
-            };
-            ready.extend(
-                self.authorizer
-                    .keys()
-                    .on_answer(request.id, (!silent).then_some(answer), self.now),
-            );
+            let answer = Answer { status, cache_control: &cache_control, age: None, body: Some(&body) };
+            ready.extend(self.authorizer.keys().on_answer(request.id, (!silent).then_some(answer), self.now));
         }
         ready
     }
@@ -120,10 +94,7 @@ fn replace(headers: &mut Vec<Header>, name: &str, value: &[u8]) {
 fn outcome(mut headers: Vec<Header>, decision: Decision) -> Outcome {
     match decision {
         Decision::Deny(denial) => Outcome::Denied(denial),
-        Decision::Pass => Outcome::Forwarded {
-            headers,
-            allowed: false,
-        },
+        Decision::Pass => Outcome::Forwarded { headers, allowed: false },
         Decision::Allow(_, restoration) => {
             if let Some(value) = restoration.authorization {
                 replace(&mut headers, "authorization", &value);

@@ -1,0 +1,140 @@
+//! The lowest and the highest value of each member, and one beyond.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{accepted, refuses, with};
+use crate::config::Config;
+
+/// A duration in milliseconds as a member is written.
+fn text(millis: u64) -> Value {
+    json!(format!("{millis}ms"))
+}
+
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+#[test]
+fn durations_have_bounds() {
+    type Get = fn(&Config) -> Option<Duration>;
+    let members: [(&str, u64, u64, Get); 11] = [
+        ("keys.timeout", 1, MINUTE, |config| config.keys.source.as_ref().map(|source| source.timeout)),
+        ("keys.max_age", SECOND, DAY, |config| Some(config.keys.max_age)),
+        ("keys.max_age_limit", SECOND, DAY, |config| Some(config.keys.max_age_limit)),
+        ("keys.stale_if_error", 0, DAY, |config| Some(config.keys.stale_if_error)),
+        ("keys.negative_max_age", SECOND, HOUR, |config| Some(config.keys.negative_max_age)),
+        ("keys.refetch_interval", SECOND, HOUR, |config| Some(config.keys.refetch_interval)),
+        ("services.license.max_age", SECOND, DAY, |config| Some(config.license.max_age)),
+        ("services.cpix.max_age", SECOND, DAY, |config| Some(config.cpix.max_age)),
+        ("clock_skew", 0, 5 * MINUTE, |config| Some(config.clock_skew)),
+        // Nothing holds a body yet, but its bounds are as they will be.
+        ("body_timeout", SECOND, MINUTE, |_| None),
+        ("body_timeout", 2 * SECOND, 59 * SECOND, |_| None),
+    ];
+    for (path, low, high, get) in members {
+        for millis in [low, high] {
+            let got = get(&accepted(&with(path, text(millis))));
+            assert!(got.is_none_or(|got| got == Duration::from_millis(millis)), "{path} {millis}: {got:?}");
+        }
+    }
+    for (path, low, high, _) in members.iter().filter(|(_, low, high, _)| (*low, *high) != (2 * SECOND, 59 * SECOND)) {
+        let beyond = low.checked_sub(1).into_iter().chain([high + 1, high * 10]);
+        for millis in beyond {
+            let line = refuses(path, &with(path, text(millis)));
+            assert!(line.contains("found") && line.contains("allowed"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn numbers_have_bounds() {
+    type Get = fn(&Config) -> Option<usize>;
+    let members: [(&str, u64, u64, Get); 4] = [
+        ("keys.max_entries", 1, 100_000, |config| Some(config.keys.max_entries)),
+        ("keys.max_waiting", 0, 100_000, |config| Some(config.keys.max_waiting)),
+        ("max_token_bytes", 256, 65_536, |config| Some(config.max_token_bytes)),
+        ("max_body_bytes", 1024, 8 * 1024 * 1024, |_| None),
+    ];
+    for (path, low, high, get) in members {
+        for number in [low, high] {
+            let got = get(&accepted(&with(path, json!(number))));
+            assert!(got.is_none_or(|got| got as u64 == number), "{path} {number}: {got:?}");
+        }
+        for number in low.checked_sub(1).into_iter().chain([high + 1, u64::from(u32::MAX) + 1 + low, u64::MAX]) {
+            let line = refuses(path, &with(path, json!(number)));
+            assert!(line.contains(&format!("found {number}, allowed: {low} to {high}")), "{line}");
+        }
+        for other in [json!(-1), json!(2000.5), json!(2000.0), json!("2000"), json!([2000]), json!(true)] {
+            refuses(path, &with(path, other));
+        }
+    }
+}
+
+#[test]
+fn versions_are_whole_numbers_of_32_bits() {
+    for service in ["license", "cpix"] {
+        let path = format!("services.{service}.versions");
+        for bad in [json!(-1), json!(1.5), json!("1"), json!(4_294_967_296_u64), json!(null)] {
+            refuses(&format!("{path}[1]"), &with(&path, json!([1, bad])));
+        }
+        refuses(&path, &with(&path, json!([])));
+        refuses(&path, &with(&path, json!(1)));
+    }
+}
+
+#[test]
+fn lists_of_audiences_are_not_empty_and_hold_no_empty_audience() {
+    for path in
+        ["keys.audiences", "services.license.audiences", "services.cpix.audiences", "services.signed_cpix.audiences"]
+    {
+        accepted(&with(path, json!(["a", "b"])));
+        refuses(path, &with(path, json!([])));
+        refuses(path, &with(path, json!(["a", ""])));
+        refuses(path, &with(path, json!("a")));
+        refuses(&format!("{path}[1]"), &with(path, json!(["a", 7])));
+    }
+}
+
+#[test]
+fn texts_that_must_say_something_are_not_empty() {
+    for path in ["keys.cluster", "keys.authority", "keys.issuer", "keys.path"] {
+        refuses(path, &with(path, json!("")));
+    }
+}
+
+#[test]
+fn durations_are_texts_with_a_unit() {
+    for path in ["keys.timeout", "keys.max_age", "services.license.max_age", "clock_skew", "body_timeout"] {
+        for (text, millis) in [("2s", 2000), ("0.5m", 30_000), ("2000ms", 2000), ("1.25s", 1250)] {
+            accepted(&with(path, json!(text)));
+            let got = accepted(&with("clock_skew", json!(text))).clock_skew;
+            assert_eq!(got, Duration::from_millis(millis), "{text}");
+        }
+        for bad in [
+            json!(2),
+            json!(2.0),
+            json!("2"),
+            json!("2 s"),
+            json!("-2s"),
+            json!("+2s"),
+            json!("2S"),
+            json!("2sec"),
+            json!("2d"),
+            json!("1m30s"),
+            json!("s"),
+            json!(""),
+            json!("0.0005s"),
+            json!("1e1s"),
+            json!("٢s"),
+            json!("99999999999999999999s"),
+            json!({"seconds": 2}),
+            json!(true),
+        ] {
+            let line = refuses(path, &with(path, bad.clone()));
+            assert!(line.contains("a duration such as"), "{bad}: {line}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What a configuration that says almost nothing means.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{accepted, minimal, with};
+use crate::config::{AccessLog, KeyPath};
+use crate::route::DefaultService;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 3600;
+
+#[test]
+fn the_smallest_configuration_gives_every_default() {
+    let config = accepted(&minimal());
+    let seconds = Duration::from_secs;
+
+    let source = config.keys.source.as_ref().unwrap();
+    assert_eq!(&*source.cluster, "keys");
+    assert_eq!(&*source.authority, "keys");
+    assert_eq!(source.path, KeyPath::OneKey("/keys/".into(), "".into()));
+    assert!(source.headers.is_empty());
+    assert_eq!(source.timeout, seconds(2));
+
+    assert_eq!(config.keys.max_age, seconds(10 * MINUTE));
+    assert_eq!(config.keys.max_age_limit, seconds(HOUR));
+    assert_eq!(config.keys.stale_if_error, seconds(HOUR));
+    assert_eq!(config.keys.negative_max_age, seconds(30));
+    assert_eq!(config.keys.refetch_interval, seconds(30));
+    assert_eq!(config.keys.max_entries, 10_000);
+    assert_eq!(config.keys.max_waiting, 1000);
+    assert_eq!(config.keys.issuer, None);
+    assert!(config.keys.audiences.is_empty());
+    assert!(config.keys.inline.is_none());
+
+    assert!(config.routes.is_empty());
+    assert_eq!(config.default_service, DefaultService::License);
+    assert_eq!(*config.license.audiences, ["urn:verimatrix:multidrm".into()]);
+    assert_eq!(config.license.max_age, seconds(90));
+    assert_eq!(*config.license.versions, [1]);
+    assert_eq!(*config.cpix.audiences, ["urn:verimatrix:cpix".into()]);
+    assert_eq!(config.cpix.max_age, seconds(30 * MINUTE));
+    assert_eq!(*config.cpix.versions, [1]);
+
+    assert!(!config.allow_slow_algorithms);
+    assert_eq!(config.access_log, AccessLog::Denied);
+    assert_eq!(config.clock_skew, seconds(5));
+    assert_eq!(config.max_token_bytes, 8192);
+    assert!(!config.forward_token);
+}
+
+#[test]
+fn a_default_may_be_written_out() {
+    let defaults = json!({
+        "keys": {
+            "cluster": "keys", "authority": "keys", "path": "/keys/{kid}", "headers": {}, "timeout": "2s", "max_age": "10m",
+            "max_age_limit": "1h", "stale_if_error": "1h", "negative_max_age": "30s", "refetch_interval": "30s",
+            "max_entries": 10000, "max_waiting": 1000,
+        },
+        "routes": [],
+        "default_service": "license",
+        "services": {
+            "license": {"audiences": ["urn:verimatrix:multidrm"], "max_age": "90s", "versions": [1]},
+            "cpix": {"audiences": ["urn:verimatrix:cpix"], "max_age": "30m", "versions": [1], "bind_content": false},
+            "signed_cpix": {"audiences": ["urn:verimatrix:cpix"]},
+        },
+        "allow_slow_algorithms": false,
+        "access_log": "denied",
+        "clock_skew": "5s",
+        "max_token_bytes": 8192,
+        "max_body_bytes": 262144,
+        "body_timeout": "10s",
+        "upstream": {"forward_token": false, "claim_headers": {}},
+        "trust_tunnel": {"mode": "permissive"},
+        "report_only": false,
+    });
+    assert_eq!(format!("{:?}", accepted(&defaults)), format!("{:?}", accepted(&minimal())));
+}
+
+#[test]
+fn an_empty_part_gives_its_defaults() {
+    let expected = format!("{:?}", accepted(&minimal()));
+    for path in ["services", "services.license", "services.cpix", "services.signed_cpix", "upstream", "trust_tunnel"] {
+        assert_eq!(format!("{:?}", accepted(&with(path, json!({})))), expected, "{path}");
+    }
+}
+
+#[test]
+fn every_choice_is_taken() {
+    assert_eq!(accepted(&with("default_service", json!("deny"))).default_service, DefaultService::Deny);
+    for (name, access_log) in [("off", AccessLog::Off), ("denied", AccessLog::Denied), ("all", AccessLog::All)] {
+        assert_eq!(accepted(&with("access_log", json!(name))).access_log, access_log);
+    }
+    assert!(accepted(&with("allow_slow_algorithms", json!(true))).allow_slow_algorithms);
+    assert!(accepted(&with("upstream.forward_token", json!(true))).forward_token);
+}
+
+#[test]
+fn lists_replace_their_defaults() {
+    let texts = |list: &[Box<str>]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let config = accepted(&with(
+        "services",
+        json!({
+            "license": {"audiences": ["a", "b"], "max_age": "1m", "versions": [0, 4_294_967_295_u32]},
+            "cpix": {"audiences": ["c"], "max_age": "1.5m", "versions": [2]},
+        }),
+    ));
+    assert_eq!(texts(&config.license.audiences), ["a", "b"]);
+    assert_eq!((config.license.max_age.as_secs(), &*config.license.versions), (60, &[0, u32::MAX][..]));
+    assert_eq!(texts(&config.cpix.audiences), ["c"]);
+    assert_eq!((config.cpix.max_age.as_secs(), &*config.cpix.versions), (90, &[2][..]));
+    let keys = accepted(&json!({"keys": {"cluster": "k", "issuer": "me", "audiences": ["a"]}})).keys;
+    assert_eq!((keys.issuer.as_deref(), texts(&keys.audiences)), (Some("me"), vec!["a".to_owned()]));
+}
+
+#[test]
+fn null_is_as_good_as_absent_where_a_member_may_be_absent() {
+    let expected = format!("{:?}", accepted(&minimal()));
+    for path in [
+        "keys.authority",
+        "keys.path",
+        "keys.timeout",
+        "keys.max_age",
+        "keys.issuer",
+        "keys.audiences",
+        "keys.inline",
+        "default_service",
+        "allow_slow_algorithms",
+        "access_log",
+        "clock_skew",
+        "max_token_bytes",
+        "max_body_bytes",
+        "body_timeout",
+        "services.license.max_age",
+        "services.cpix.audiences",
+        "services.cpix.versions",
+        "upstream.forward_token",
+    ] {
+        assert_eq!(format!("{:?}", accepted(&with(path, Value::Null))), expected, "{path}");
+    }
+}

@@ -1,0 +1,216 @@
+//! The table of requests and decisions through the module in Envoy, over HTTP/1.1 and over HTTP/2. All rows that fail are reported at once.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::now;
+use crate::reply::{ensure, is_denial, shown};
+use crate::support::envoy::{Envoy, Listener, Setup};
+use crate::support::exchange::{Answered, Received};
+use crate::support::key_service::KeyService;
+use crate::support::table::{Case, EnvoyAnswer, Outcome, Plugin, UpstreamSees, Version, table};
+use crate::support::upstream::{LICENSE_BODY, Upstream};
+use crate::support::{client, h2_client};
+
+#[test]
+fn every_row_of_the_table_is_decided_alike_over_both_versions_of_http() {
+    let (upstream, keys) = (Upstream::start(), KeyService::of_the_table());
+    let setup = Setup::new(upstream.address()).cluster("keys", keys.address());
+    let listener = |plugin: Plugin| Listener::new(&plugin.name(), &plugin.configuration());
+    let envoy = Envoy::start(Plugin::ALL.into_iter().map(listener).fold(setup, Setup::listener));
+
+    let mut run = Run::default();
+    run.every_row("HTTP/1.1", &envoy, &upstream, |address, case, id| {
+        let send = || client::exchange(address, &case.request, &[("x-case", id)]).map_err(|error| error.to_string());
+        (case.request.version != Version::Http2).then(send)
+    });
+    let connections: RefCell<HashMap<SocketAddr, h2_client::Connection>> = RefCell::default();
+    run.every_row("HTTP/2", &envoy, &upstream, |address, case, id| {
+        if case.request.version == Version::Http1 {
+            return None;
+        }
+        let mut connections = connections.borrow_mut();
+        let connection = connections.entry(address).or_insert_with(|| h2_client::Connection::open(address));
+        match connection.exchange(&case.request, &[("x-case", id)]) {
+            Err(h2_client::NoAnswer::Inexpressible) => None,
+            Err(h2_client::NoAnswer::Reset(error)) => {
+                connections.remove(&address); // what was refused may have cost the connection
+                Some(Err(error))
+            }
+            Ok(answered) => Some(Ok(answered)),
+        }
+    });
+
+    let failures = &run.failures;
+    assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), run.requests, failures.join("\n"));
+    assert!(run.requests > 3000, "{} requests are too few", run.requests);
+    assert_eq!(upstream.count(), 0, "requests that belong to no row reached the upstream");
+    envoy.assert_healthy();
+    only_known_callouts(&keys);
+    no_token_in_any_log(&envoy, &run);
+}
+
+/// What came of the rows so far.
+#[derive(Default)]
+struct Run {
+    requests: usize,
+    failures: Vec<String>,
+    /// Signatures that were sent, with the row's name.
+    secrets: Vec<(String, String)>,
+    /// What was sent in places where this filter expects no token: what stands there may stand in a log.
+    elsewhere: Vec<String>,
+}
+
+impl Run {
+    /// Runs every row that `send` can send.
+    fn every_row(
+        &mut self,
+        version: &str,
+        envoy: &Envoy,
+        upstream: &Upstream,
+        send: impl Fn(SocketAddr, &Case, &str) -> Option<Result<Answered, String>>,
+    ) {
+        for plugin in Plugin::ALL {
+            let address = envoy.address(&plugin.name());
+            let mut rows = FreshRows::default();
+            for row in 0.. {
+                let Some(case) = rows.get(row) else { break };
+                if case.plugin != plugin || matches!(case.envoy, EnvoyAnswer::Rewrites(_)) {
+                    continue;
+                }
+                let id = row.to_string();
+                let Some(answered) = send(address, case, &id) else { continue };
+                self.requests += 1;
+                if let Err(problem) = judge(case, answered, &upstream.take(&id)) {
+                    let name = format!("{} [{plugin:?}, {version}]", case.name);
+                    self.failures.push(format!("{name}\n    {problem}\n    {:?}", case.request));
+                }
+                self.remember(case);
+            }
+        }
+    }
+
+    fn remember(&mut self, case: &Case) {
+        let path = String::from_utf8_lossy(&case.request.path);
+        let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+        let (expected, other): (Vec<&str>, Vec<&str>) =
+            query.split('&').partition(|pair| pair.starts_with("Authorization="));
+        let headers = case.request.headers.iter();
+        let headers = headers.filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let mut tokens: Vec<String> = headers.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect();
+        tokens.extend(expected.into_iter().map(str::to_owned));
+        if case.expect.outcome == Outcome::Passed || case.plugin == Plugin::ForwardToken {
+            self.elsewhere.extend(tokens);
+        } else {
+            let signatures = tokens.iter().filter_map(|token| signature(token));
+            self.secrets.extend(signatures.map(|signature| (case.name.clone(), signature)));
+        }
+        let odd = std::iter::once(path).chain(other).filter(|text| text.len() > 100);
+        self.elsewhere.extend(odd.map(str::to_owned));
+    }
+}
+
+/// The end of a token, which only its holder knows.
+fn signature(token: &str) -> Option<String> {
+    let (_, last) = token.rsplit_once("%2E").or(token.rsplit_once("%2e")).or(token.rsplit_once('.'))?;
+    let last = last.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
+    (last.len() >= 60 && last.is_ascii()).then(|| last[last.len() - 60..].to_owned())
+}
+
+/// The table, made anew every few seconds, so that no token gets older than its row says.
+#[derive(Default)]
+struct FreshRows {
+    made: Option<Instant>,
+    rows: Vec<Case>,
+}
+
+impl FreshRows {
+    fn get(&mut self, row: usize) -> Option<&Case> {
+        if self.made.is_none_or(|made| made.elapsed() > Duration::from_secs(4)) {
+            self.rows = table(now());
+            self.made = Some(Instant::now());
+        }
+        self.rows.get(row)
+    }
+}
+
+fn judge(case: &Case, answered: Result<Answered, String>, received: &[Received]) -> Result<(), String> {
+    let answered = match (&case.envoy, answered) {
+        (EnvoyAnswer::CodecMayRefuse(_), Err(_)) if received.is_empty() => return Ok(()),
+        (EnvoyAnswer::CodecMayRefuse(statuses), Ok(answered))
+            if statuses.contains(&answered.status) && answered.code().is_none() && received.is_empty() =>
+        {
+            return Ok(());
+        }
+        (_, Err(error)) => return Err(format!("no answer: {error}")),
+        (_, Ok(answered)) => answered,
+    };
+    if let Outcome::Denied(code) = case.expect.outcome {
+        ensure(received.is_empty(), || "the upstream received it".into())?;
+        return is_denial(code, None, &answered);
+    }
+    let untouched = answered.status == 200 && answered.body == LICENSE_BODY && answered.code().is_none();
+    ensure(untouched, || shown(&answered))?;
+    let [received] = received else { return Err(format!("the upstream received {}", received.len())) };
+    ensure(received.method == case.request.method, || format!("the method is {}", received.method))?;
+    ensure(received.body == case.request.body, || "the body changed".into())?;
+    as_expected(&case.expect.upstream, received)
+}
+
+fn as_expected(expected: &UpstreamSees, received: &Received) -> Result<(), String> {
+    if let Some(path) = &expected.path {
+        let right = received.path.as_bytes() == path;
+        ensure(right, || format!("the path is {}, not {}", cut(&[received.path.as_bytes()]), cut(&[path])))?;
+    }
+    for name in &expected.absent {
+        let values = received.values(name);
+        ensure(values.is_empty(), || format!("{name} reached the upstream: {}", cut(&values)))?;
+    }
+    for (name, value) in &expected.present {
+        let values = received.values(name);
+        ensure(values == [&value[..]], || format!("{name} is {}, not {}", cut(&values), cut(&[value])))?;
+    }
+    Ok(())
+}
+
+/// Values, cut, for people to read.
+fn cut(values: &[&[u8]]) -> String {
+    let texts: Vec<String> =
+        values.iter().map(|value| value.escape_ascii().to_string().chars().take(100).collect()).collect();
+    format!("{texts:?}")
+}
+
+/// Attacks 25 and 26: the key service is asked for keys and sets, each kid percent-encoded, and for nothing else.
+fn only_known_callouts(keys: &KeyService) {
+    for request in keys.received() {
+        let kid = request.path.strip_prefix("/keys/").unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+        let one_key = !kid.is_empty() && kid.bytes().all(plain) && kid.bytes().any(|byte| byte != b'.');
+        let set = ["/jwks.json", "/owned.json"].contains(&request.path.as_str());
+        assert!(one_key || set, "an odd callout: {request:?}");
+        assert_eq!(request.method, "GET", "{request:?}");
+        assert!(request.header("authorization").is_none() && request.body.is_empty(), "{request:?}");
+    }
+}
+
+/// Attack 67: neither Envoy's log nor its access log holds a token, denied or not, unless the filter let it pass. The access log has the codes.
+fn no_token_in_any_log(envoy: &Envoy, run: &Run) {
+    let (log, access_log) = (envoy.log(), envoy.await_access_log(run.requests));
+    assert!(run.secrets.len() > 1000, "{} signatures are too few", run.secrets.len());
+    let leaked = |place: &str| {
+        let held = |(_, signature): &&(String, String)| {
+            place.contains(signature) && !run.elsewhere.iter().any(|text| text.contains(signature))
+        };
+        run.secrets.iter().filter(held).map(|(name, _)| name.clone()).collect::<HashSet<String>>()
+    };
+    let leaks = leaked(&log);
+    assert!(leaks.is_empty(), "Envoy's log holds the tokens of {leaks:#?}");
+    let leaks = leaked(&access_log);
+    assert!(leaks.is_empty(), "the access log holds the tokens of {leaks:#?}");
+    let details = access_log.lines().filter(|line| line.contains("\"details\":\"MDRM-")).count();
+    assert!(details > 2000, "the access log gives the codes of {details} requests only");
+    let odd = log.bytes().find(|byte| byte.is_ascii_control() && *byte != b'\n');
+    assert!(odd.is_none(), "a control character in the log: {odd:?}");
+}

@@ -1,0 +1,29 @@
+//! The finished module in a real Envoy.
+//!
+//! `ENVOY` and `MDRM_WASM` name the binary and the module, `make test` sets both. Key service, upstream and clients are the tests' own,
+//! everything is on 127.0.0.1 and on ports that happened to be free.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    reason = "in tests a wrong assumption shall end the test"
+)]
+
+mod carriage;
+mod config;
+mod decisions;
+mod keys;
+mod reply;
+mod robustness;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The time in seconds, by the clock that Envoy reads too.
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}

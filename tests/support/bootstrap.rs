@@ -1,0 +1,248 @@
+//! The configuration of an Envoy under test, written as JSON: listeners with the module in front of an upstream, each with a plugin
+//! configuration of its own, all in one VM.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::envoy::required;
+use super::server;
+
+const TYPES: &str = "type.googleapis.com/envoy.extensions";
+
+/// What an Envoy is started with.
+pub struct Setup {
+    /// Worker threads.
+    pub concurrency: u32,
+    /// The listeners to start with.
+    pub listeners: Vec<Listener>,
+    /// Listeners besides, written out in full.
+    pub raw_listeners: Vec<Value>,
+    /// Clusters besides `upstream` and `dead`: name and address.
+    pub clusters: Vec<(String, SocketAddr)>,
+    /// Where allowed requests go.
+    pub upstream: SocketAddr,
+    /// Whether the upstream is spoken to in HTTP/2.
+    pub upstream_http2: bool,
+    /// Whether listeners come from a file that can be replaced, see [`super::envoy::Envoy::push`].
+    pub dynamic: bool,
+    /// Variables of the VM's environment.
+    pub vm_environment: Vec<(String, String)>,
+}
+
+/// A listener with the module in front of the upstream.
+#[derive(Clone)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// The plugin configuration, as text so that it may be malformed.
+    pub plugin: String,
+    /// Whether the plugin may stop the headers and yet get the body.
+    pub stop_iteration: bool,
+    /// The largest request header in KiB; Envoy's default is 60.
+    pub max_headers_kb: u32,
+    /// Whether Envoy itself normalises paths first.
+    pub normalize_path: bool,
+    /// Whether websockets and CONNECT are passed on.
+    pub upgrades: bool,
+    /// Whether Envoy's CORS filter stands in front, for `https://player.example.com`.
+    pub cors: bool,
+}
+
+impl Setup {
+    /// One worker, no listener yet.
+    pub fn new(upstream: SocketAddr) -> Setup {
+        Setup {
+            concurrency: 1,
+            listeners: Vec::new(),
+            raw_listeners: Vec::new(),
+            clusters: Vec::new(),
+            upstream,
+            upstream_http2: false,
+            dynamic: false,
+            vm_environment: Vec::new(),
+        }
+    }
+
+    /// One listener more.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Setup {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// One cluster more.
+    #[must_use]
+    pub fn cluster(mut self, name: &str, address: SocketAddr) -> Setup {
+        self.clusters.push((name.to_owned(), address));
+        self
+    }
+
+    /// So many workers.
+    #[must_use]
+    pub fn workers(mut self, concurrency: u32) -> Setup {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// Envoy's bootstrap configuration. Files go to this directory.
+    pub(super) fn bootstrap(&self, directory: &Path) -> Value {
+        let mut clusters: Vec<Value> =
+            self.clusters.iter().map(|(name, address)| cluster(name, *address, false)).collect();
+        clusters.push(cluster("upstream", self.upstream, self.upstream_http2));
+        clusters.push(cluster("dead", server::nobody(), false));
+        let mut bootstrap = json!({
+            "admin": {"address": address("127.0.0.1:0".parse().unwrap())},
+            "node": {"id": "test", "cluster": "test"},
+            "static_resources": {"clusters": clusters},
+        });
+        if self.dynamic {
+            let source = json!({
+                "path_config_source": {
+                    "path": directory.join("listeners.json"), "watched_directory": {"path": directory},
+                },
+                "resource_api_version": "V3",
+            });
+            bootstrap["dynamic_resources"] = json!({"lds_config": source});
+        } else {
+            bootstrap["static_resources"]["listeners"] = self.listeners_json(directory).into();
+        }
+        bootstrap
+    }
+
+    /// Replaces the file of the listeners in one step, as Envoy wants it.
+    pub(super) fn write_listeners(&self, directory: &Path) {
+        if self.dynamic {
+            let mut resources = self.listeners_json(directory);
+            for resource in &mut resources {
+                resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+            }
+            let next = directory.join("listeners.next");
+            fs::write(&next, json!({"resources": resources}).to_string()).unwrap();
+            fs::rename(next, directory.join("listeners.json")).unwrap();
+        }
+    }
+
+    fn listeners_json(&self, directory: &Path) -> Vec<Value> {
+        let with_module = self.listeners.iter().map(|listener| listener.json(directory, &self.vm_environment));
+        with_module.chain(self.raw_listeners.iter().cloned()).collect()
+    }
+}
+
+impl Listener {
+    /// A listener with this plugin configuration, set up as the reference configuration sets it up, but for larger headers.
+    pub fn new(name: &str, plugin: &Value) -> Listener {
+        Listener {
+            name: name.to_owned(),
+            plugin: plugin.to_string(),
+            stop_iteration: true,
+            max_headers_kb: 8192,
+            normalize_path: false,
+            upgrades: false,
+            cors: false,
+        }
+    }
+
+    fn json(&self, directory: &Path, environment: &[(String, String)]) -> Value {
+        let environment: serde_json::Map<String, Value> =
+            environment.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let wasm = json!({
+            "@type": format!("{TYPES}.filters.http.wasm.v3.Wasm"),
+            "config": {
+                "name": "mdrm",
+                "root_id": "mdrm",
+                "failure_policy": "FAIL_RELOAD",
+                "allow_on_headers_stop_iteration": self.stop_iteration,
+                "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": self.plugin},
+                "vm_config": {
+                    "vm_id": "mdrm",
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": {"local": {"filename": required("MDRM_WASM", "the finished module")}},
+                    "environment_variables": {"key_values": environment},
+                },
+            },
+        });
+        let mut manager = json!({
+            "@type": format!("{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"),
+            "stat_prefix": "ingress",
+            "codec_type": "AUTO",
+            "generate_request_id": false,
+            "preserve_external_request_id": true,
+            "normalize_path": self.normalize_path,
+            "stream_idle_timeout": "15s",
+            "max_request_headers_kb": self.max_headers_kb,
+            "http_protocol_options": {"enable_trailers": true, "accept_http_10": true, "default_host_for_http_10": "license.example.com"},
+            "access_log": [access_log(&directory.join("access.log"))],
+            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+                {"match": {"prefix": "/"}, "route": {"cluster": "upstream"}},
+                {"match": {"connect_matcher": {}}, "route": {"cluster": "upstream"}},
+            ]}]},
+            "http_filters": [
+                {"name": "mdrm", "typed_config": wasm},
+                {"name": "router", "typed_config": {"@type": format!("{TYPES}.filters.http.router.v3.Router")}},
+            ],
+        });
+        if self.cors {
+            let policy = json!({
+                "@type": format!("{TYPES}.filters.http.cors.v3.CorsPolicy"),
+                "allow_origin_string_match": [{"exact": "https://player.example.com"}],
+                "expose_headers": "x-mdrm-error-code",
+            });
+            let filter =
+                json!({"name": "cors", "typed_config": {"@type": format!("{TYPES}.filters.http.cors.v3.Cors")}});
+            manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"] = json!({"cors": policy});
+            manager["http_filters"].as_array_mut().unwrap().insert(0, filter);
+        }
+        if self.upgrades {
+            manager["upgrade_configs"] = json!([{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]);
+        }
+        json!({
+            "name": self.name,
+            "address": address("127.0.0.1:0".parse().unwrap()),
+            "connection_balance_config": {"exact_balance": {}},
+            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+        })
+    }
+}
+
+fn access_log(path: &Path) -> Value {
+    json!({"name": "file", "typed_config": {
+        "@type": format!("{TYPES}.access_loggers.file.v3.FileAccessLog"),
+        "path": path,
+        "log_format": {"json_format": {
+            "status": "%RESPONSE_CODE%",
+            "details": "%RESPONSE_CODE_DETAILS%",
+            "path": "%REQ(:PATH)%",
+            "authorization": "%REQ(AUTHORIZATION)%",
+            "case": "%REQ(X-CASE)%",
+        }},
+    }})
+}
+
+fn cluster(name: &str, at: SocketAddr, http2: bool) -> Value {
+    let mut cluster = json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(at)}}]}],
+        },
+    });
+    let protocol = if http2 {
+        json!({"http2_protocol_options": {}})
+    } else {
+        json!({"http_protocol_options": {"enable_trailers": true}})
+    };
+    let options = format!("{TYPES}.upstreams.http.v3.HttpProtocolOptions");
+    cluster["typed_extension_protocol_options"] = json!({
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": options, "explicit_http_config": protocol},
+    });
+    cluster
+}
+
+fn address(address: SocketAddr) -> Value {
+    json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
+}

@@ -1,0 +1,32 @@
+//! What the tests of this crate share: a signer that is not the library under test, the table of requests and decisions,
+//! and, for the tests in a real Envoy, the proxy itself with a key service, an upstream and clients of its own.
+//!
+//! Nothing here knows the crate under test: the same table is checked natively and through the finished module.
+//! A test crate includes all of it with `#[path = "support/mod.rs"] mod support;` and uses the part that it needs.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    reason = "test support: each test crate uses a part of it, and a wrong assumption shall end the test"
+)]
+
+pub mod bootstrap;
+pub mod client;
+pub mod codes;
+pub mod envoy;
+pub mod exchange;
+pub mod h2_client;
+pub mod key_service;
+pub mod rig;
+pub mod server;
+pub mod signer;
+pub mod table;
+pub mod token;
+pub mod upstream;
+pub mod wait;
