@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo test wasm lint help
+.PHONY: demo test wasm bench lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
@@ -17,6 +17,10 @@ test: wasm ## all tests: native, and in a real Envoy
 
 wasm: ## build the filter: target/mdrm_authz.wasm
 	envoy/build-wasm.sh
+
+bench: wasm ## CPU and latency in a real Envoy beside jwt_authn (BENCH_TURNS, BENCH_REQUESTS): tests/bench/results
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
+	cargo bench --locked --bench envoy
 
 lint: ## formatting, clippy on both targets, documentation, shell scripts, licences
 	cargo fmt --check

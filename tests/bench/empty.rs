@@ -1,0 +1,85 @@
+//! The leanest modules that Envoy takes for a filter: the floor for any wasm filter. One lets every request pass, one
+//! answers it.
+//!
+//! Written as WebAssembly text, so that nothing is in them but the callbacks.
+
+use std::fmt::Write;
+
+/// A module that lets every request pass.
+pub fn passing() -> Vec<u8> {
+    module("", "i32.const 0 (; Continue ;)", "")
+}
+
+/// A module that answers every request with what the filter answers to a request without a token.
+pub fn answering() -> Vec<u8> {
+    const HEADERS: [(&str, &str); 4] = [
+        ("content-type", "application/json"),
+        ("cache-control", "no-store"),
+        ("x-mdrm-error-code", "MDRM-501"),
+        ("www-authenticate", "Bearer"),
+    ];
+    const BODY: &[u8] = br#"{"code":"MDRM-501","message":"Authorization token is required","request_id":"3c8f2a90-51d7-4f5e-9a6b-0c1d2e3f4a5b"}"#;
+    const DETAILS: &[u8] = b"MDRM-501";
+    const AT: [usize; 3] = [0, 256, 512];
+
+    let headers = serialised(&HEADERS);
+    let import = r#"(import "env" "proxy_send_local_response"
+        (func $reply (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))"#;
+    let reply = format!(
+        "(drop (call $reply (i32.const 401)
+            (i32.const {}) (i32.const {}) (i32.const {}) (i32.const {}) (i32.const {}) (i32.const {})
+            (i32.const -1) (; no gRPC status ;)))
+        i32.const 1 (; Pause ;)",
+        AT[0],
+        DETAILS.len(),
+        AT[1],
+        BODY.len(),
+        AT[2],
+        headers.len()
+    );
+    let data: String = [DETAILS, BODY, &headers]
+        .iter()
+        .zip(AT)
+        .map(|(bytes, at)| format!("(data (i32.const {at}) \"{}\")\n", escaped(bytes)))
+        .collect();
+    module(import, &reply, &data)
+}
+
+fn module(imports: &str, on_request_headers: &str, data: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+            {imports}
+            (memory (export "memory") 1)
+            {data}
+            (func (export "proxy_abi_version_0_2_1"))
+            (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 4096)
+            (func (export "proxy_on_context_create") (param i32 i32))
+            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {on_request_headers}))"#
+    );
+    wat::parse_str(text).expect("the text is WebAssembly")
+}
+
+/// Pairs as proxy-wasm hands them over: how many, the sizes of all, then each name and value with a zero byte behind
+/// it.
+fn serialised(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let size = |text: &str| u32::try_from(text.len()).unwrap().to_le_bytes();
+    let mut bytes = u32::try_from(pairs.len()).unwrap().to_le_bytes().to_vec();
+    for (name, value) in pairs {
+        bytes.extend(size(name));
+        bytes.extend(size(value));
+    }
+    for (name, value) in pairs {
+        for text in [name, value] {
+            bytes.extend(text.as_bytes());
+            bytes.push(0);
+        }
+    }
+    bytes
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "\\{byte:02x}").unwrap();
+        text
+    })
+}
