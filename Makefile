@@ -18,9 +18,11 @@ test: wasm ## all tests: native, and in a real Envoy
 wasm: ## build the filter: target/mdrm_authz.wasm
 	envoy/build-wasm.sh
 
+# The load generator does without LTO. Benchmarks are always built to unwind: with `abort` for the rest, Cargo would build
+# the library twice into the same file (rust-lang/cargo#6313).
 bench: wasm ## CPU and latency in a real Envoy beside jwt_authn (BENCH_TURNS, BENCH_REQUESTS): tests/bench/results
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
-	cargo bench --locked --bench envoy
+	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench envoy
 
 lint: ## formatting, clippy on both targets, documentation, shell scripts, licences
 	cargo fmt --check

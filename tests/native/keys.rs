@@ -1,4 +1,4 @@
-//! The keys of one worker in virtual time: who waits, what the key service is asked, what is remembered and for how long.
+//! The keys of one worker in virtual time: who waits, what the key service is asked, what is remembered for how long.
 //!
 //! Everything goes through the public interface of [`mdrm_authz::keys`]; the key service is played by the test.
 

@@ -54,8 +54,9 @@ fn the_smallest_configuration_gives_every_default() {
 fn a_default_may_be_written_out() {
     let defaults = json!({
         "keys": {
-            "cluster": "keys", "authority": "keys", "path": "/keys/{kid}", "headers": {}, "timeout": "2s", "max_age": "10m",
-            "max_age_limit": "1h", "stale_if_error": "1h", "negative_max_age": "30s", "refetch_interval": "30s",
+            "cluster": "keys", "authority": "keys", "path": "/keys/{kid}", "headers": {}, "timeout": "2s",
+            "max_age": "10m", "max_age_limit": "1h", "stale_if_error": "1h", "negative_max_age": "30s",
+            "refetch_interval": "30s",
             "max_entries": 10000, "max_waiting": 1000,
         },
         "routes": [],

@@ -20,7 +20,10 @@ fn complete() -> Value {
             "headers": {"x-api-key": "${TOKEN}", "accept": "application/json"}, "timeout": "500ms", "max_age": "5m",
             "max_age_limit": "2h", "stale_if_error": "0s", "negative_max_age": "10s", "refetch_interval": "1m",
             "max_entries": 100, "max_waiting": 10, "issuer": "me", "audiences": ["urn:a"],
-            "inline": {"keys": [{"kid": "s", "kty": "oct", "alg": "HS256", "k": secret}, {"kid": "g", "status": "deleted"}]},
+            "inline": {"keys": [
+                {"kid": "s", "kty": "oct", "alg": "HS256", "k": secret},
+                {"kid": "g", "status": "deleted"},
+            ]},
         },
         "routes": [
             {"path": "/healthz", "service": "open"},
@@ -105,7 +108,9 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_configuration_does_not_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+    fn a_damaged_configuration_does_not_panic(
+        at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>(),
+    ) {
         let mut bytes = complete().to_string().into_bytes();
         let at = at.index(bytes.len());
         if cut {

@@ -1,4 +1,5 @@
-//! Bad answers of the key service, by number. Items 46 to 48 stand with the sets, 27 with the bounds, 51 with the waiters.
+//! Bad answers of the key service, by number. Items 46 to 48 stand with the sets, 27 with the bounds, 51 with those who
+//! wait.
 
 use serde_json::{Value, json};
 

@@ -93,7 +93,9 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_document_does_not_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), set in any::<bool>()) {
+    fn a_damaged_document_does_not_panic(
+        at in any::<prop::sample::Index>(), byte in any::<u8>(), set in any::<bool>(),
+    ) {
         let document = keyring().main().jwk();
         let mut body = if set { json!({"keys": [document]}).to_string() } else { document.to_string() }.into_bytes();
         let at = at.index(body.len());

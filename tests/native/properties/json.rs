@@ -104,8 +104,8 @@ fn name() -> impl Strategy<Value = String> {
     prop_oneof![4 => known.prop_map(str::to_owned), 1 => any::<String>()]
 }
 
-/// Whether this is one JSON object in the eyes of a reader that is not strict, numbers beyond a double aside: those keep
-/// their spelling until someone asks for them.
+/// Whether this is one JSON object to a reader that is not strict, numbers beyond a double aside: those keep their
+/// spelling until someone asks for them.
 fn is_json(text: &[u8]) -> bool {
     match serde_json::from_slice::<Map<String, Value>>(text) {
         Ok(_) => true,

@@ -89,7 +89,9 @@ proptest! {
     #![proptest_config(cases(4_000))]
 
     #[test]
-    fn normalisation_is_idempotent_and_finds_the_route_of_the_normal_path(path in path(), query in "(\\?[a-z./%]{0,5})?") {
+    fn normalisation_is_idempotent_and_finds_the_route_of_the_normal_path(
+        path in path(), query in "(\\?[a-z./%]{0,5})?",
+    ) {
         let normal = normal(&path);
         prop_assert!(is_normal(&normal), "{} of {}", normal, path);
         prop_assert_eq!(is_normal(&path), path == normal);
@@ -108,7 +110,9 @@ proptest! {
     }
 
     #[test]
-    fn whatever_the_path_is_an_open_route_is_reached_by_its_one_spelling(path in prop::collection::vec(any::<u8>(), 0..30)) {
+    fn whatever_the_path_is_an_open_route_is_reached_by_its_one_spelling(
+        path in prop::collection::vec(any::<u8>(), 0..30),
+    ) {
         let config = with_route(&json!({"path_prefix": "/", "service": "open"}));
         for path in [path.clone(), [b"/", &path[..]].concat()] {
             if handling(&config, &path) == Handling::Service(Service::Open, None) {
@@ -122,7 +126,9 @@ proptest! {
     #[test]
     fn what_another_server_could_read_differently_is_denied(
         before in path(), after in path(),
-        bad in prop::sample::select(vec!["\\", ";", "%2F", "%2f", "%5C", "%5c", "%3B", "%3b", "%00", " ", "\x7f", "\t", "é", "\x01"]),
+        bad in prop::sample::select(vec![
+            "\\", ";", "%2F", "%2f", "%5C", "%5c", "%3B", "%3b", "%00", " ", "\x7f", "\t", "é", "\x01",
+        ]),
     ) {
         let path = format!("{before}{bad}{after}");
         for service in ["open", "license", "cpix"] {

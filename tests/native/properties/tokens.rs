@@ -95,7 +95,10 @@ proptest! {
 
     #[test]
     fn a_token_with_one_byte_of_a_part_changed_is_not_allowed(
-        alg in prop::sample::select(ALGS.to_vec()), part in 0..3_usize, at in any::<prop::sample::Index>(), change in change(),
+        alg in prop::sample::select(ALGS.to_vec()),
+        part in 0..3_usize,
+        at in any::<prop::sample::Index>(),
+        change in change(),
     ) {
         let key = keyring().of_alg(alg);
         let token = Token::new(key).compact(NOW);
