@@ -26,6 +26,8 @@ pub struct Authorizer {
 pub struct Platform {
     /// Verifies signatures at native speed, so that no algorithm that it knows is too slow.
     pub verify: Option<Verify>,
+    /// Seed of the jitter that keeps a fleet of proxies from asking in step. Not a secret.
+    pub seed: Option<u64>,
 }
 
 /// What to take off a request at once, before anything is decided.
@@ -91,7 +93,7 @@ impl Authorizer {
         let config = Rc::new(config);
         Self {
             denied: TokenRules { audiences: Box::default(), ..config.license.clone() },
-            keys: Resolver::new(Rc::clone(&config), platform.verify),
+            keys: Resolver::new(Rc::clone(&config), platform.verify, platform.seed),
             config,
         }
     }

@@ -13,6 +13,8 @@ use crate::reply::Reply;
 
 /// The status of every host call (proxy-wasm ABI 0.2.1, `proxy_status_t`); any other value is a failure.
 const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
+const CAS_MISMATCH: u32 = 8;
 
 /// `stream_type_t`: the request's way to the upstream.
 const HTTP_REQUEST: u32 = 0;
@@ -42,6 +44,17 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, value_size: usize, version: u32)
+    -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -187,6 +200,61 @@ fn serialise(headers: &[(&str, String)]) -> Vec<u8> {
         bytes.push(0);
     }
     bytes
+}
+
+/// Runs `on_tick` of the root about every `milliseconds`; 0: not any more.
+pub(super) fn set_tick_period(milliseconds: u32) -> bool {
+    // SAFETY: takes a number.
+    unsafe { proxy_set_tick_period_milliseconds(milliseconds) == OK }
+}
+
+/// The value of one of the host's properties.
+pub(super) fn property(name: &str) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the name is only read; the result is as in `buffer`.
+    let status = unsafe { proxy_get_property(name.as_ptr(), name.len(), &mut data, &mut size) };
+    (status == OK).then(|| take(data, size))
+}
+
+/// A value of the host's shared data, and the version to overwrite it by.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) value: Option<Vec<u8>>,
+    version: u32,
+}
+
+/// What became of a write to the shared data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    Yes,
+    /// Somebody else wrote since the value was read.
+    Lost,
+    /// The host cannot.
+    No,
+}
+
+impl Shared {
+    /// Reads a value; none if the host has no shared data.
+    pub(super) fn read(key: &str) -> Option<Self> {
+        let (mut data, mut size, mut version) = (null_mut(), 0, 0);
+        // SAFETY: the key is only read; the result is as in `buffer`, and the version one u32.
+        match unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), &mut data, &mut size, &mut version) } {
+            OK => Some(Self { value: Some(take(data, size)), version }),
+            // 0 would overwrite whatever is there by then. Nothing has this version, and an absent key takes any.
+            NOT_FOUND => Some(Self { value: None, version: u32::MAX }),
+            _ => None,
+        }
+    }
+
+    /// Overwrites the value that was read, unless somebody else did.
+    pub(super) fn overwrite(&self, key: &str, value: &[u8]) -> Written {
+        // SAFETY: key and value are only read.
+        match unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), self.version) } {
+            OK => Written::Yes,
+            CAS_MISMATCH => Written::Lost,
+            _ => Written::No,
+        }
+    }
 }
 
 /// Calls a function that the host has besides the ABI; none if it has not, or failed.

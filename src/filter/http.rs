@@ -46,9 +46,11 @@ impl Http {
             return decision;
         }
         // A key must be fetched, for this request or in the background.
+        plugin.nested.set(true);
         host::tick(self.root, self.stream.id);
+        plugin.nested.set(false);
         let (mine, others): (Vec<_>, Vec<_>) =
-            plugin.settle_unsent(now).into_iter().partition(|(stream, _)| stream.id == self.stream.id);
+            plugin.take_due().into_iter().partition(|(stream, _)| stream.id == self.stream.id);
         plugin::conclude(others, self.stream.id);
         decision.or_else(|| mine.into_iter().next().map(|(_, decision)| decision))
     }

@@ -7,12 +7,13 @@ use std::rc::Rc;
 use log::{info, warn};
 use proxy_wasm::types::MapType;
 
-use super::host;
+use super::host::{self, Shared, Written};
 use crate::authorizer::{Authorizer, Decision, Removals, Step, Waiting};
 use crate::clock::Now;
+use crate::config::KeySource;
 use crate::denial::Denial;
 use crate::keys::answer::Answer;
-use crate::keys::{FetchId, KeyRequest, WaiterId};
+use crate::keys::{Consultation, FetchId, KeyRequest, Places, SharedView, WaiterId, Write};
 use crate::reply::Reply;
 use crate::request::RequestHead;
 
@@ -38,21 +39,58 @@ pub(super) type Due = (Stream, Decision);
 pub(super) struct Plugin {
     /// The bytes that it was made from.
     pub(super) configuration: Vec<u8>,
+    /// The root's tick runs in the middle of a stream's callback, which carries out what is due by itself.
+    pub(super) nested: Cell<bool>,
     state: RefCell<State>,
 }
 
 struct State {
     authorizer: Authorizer,
     parked: BTreeMap<WaiterId, (Stream, Waiting)>,
-    /// Requests to the key service that could not be sent.
-    unsent: Vec<FetchId>,
+    due: Vec<Due>,
     warned_of_cluster: bool,
+}
+
+/// The shared data around one request to the key service.
+pub(super) struct SharedPlaces {
+    places: Places,
+    answer: Shared,
+    refusal: Shared,
+    note: Shared,
+}
+
+impl SharedPlaces {
+    /// Reads all places; none if the host has no shared data.
+    fn read(places: Places) -> Option<Self> {
+        let refusal = places.refusal.as_deref().map_or(Some(Shared::default()), Shared::read)?;
+        Some(Self { answer: Shared::read(&places.answer)?, refusal, note: Shared::read(&places.note)?, places })
+    }
+
+    fn view(&self) -> SharedView<'_> {
+        SharedView {
+            answer: self.answer.value.as_deref(),
+            refusal: self.refusal.value.as_deref(),
+            note: self.note.value.as_deref(),
+        }
+    }
+
+    /// Leaves something for other workers, unless one of them was faster.
+    fn write(&self, write: &Write) {
+        let shared = if write.place == self.places.answer {
+            &self.answer
+        } else if write.place == self.places.note {
+            &self.note
+        } else {
+            &self.refusal
+        };
+        shared.overwrite(&write.place, &write.content);
+    }
 }
 
 impl Plugin {
     pub(super) fn new(configuration: Vec<u8>, authorizer: Authorizer) -> Self {
-        let state = State { authorizer, parked: BTreeMap::new(), unsent: Vec::new(), warned_of_cluster: false };
-        Self { configuration, state: RefCell::new(state) }
+        let state = State { authorizer, parked: BTreeMap::new(), due: Vec::new(), warned_of_cluster: false };
+        Self { configuration, nested: Cell::new(false), state: RefCell::new(state) }
     }
 
     /// No call in here calls back into the module, so the state is never borrowed twice. If that were ever wrong, the
@@ -80,47 +118,45 @@ impl Plugin {
         self.with(|state| state.authorizer.keys().has_requests()).unwrap_or(false)
     }
 
-    /// The next request for the key service.
-    pub(super) fn next_request(&self) -> Option<KeyRequest> {
-        self.with(|state| state.authorizer.keys().next_request()).flatten()
+    /// Whether requests to the key service wait for a later tick.
+    pub(super) fn needs_tick(&self) -> bool {
+        self.with(|state| state.authorizer.keys().needs_tick()).unwrap_or(false)
     }
 
-    /// Sends through `send`, which gets cluster, headers and time-out and tells whether the host took the request.
-    pub(super) fn send<T>(
-        &self,
-        request: &KeyRequest,
-        send: impl FnOnce(&crate::config::KeySource, &KeyRequest) -> Option<T>,
-    ) -> Option<T> {
+    /// Sends the requests that are due through `send`, which tells whether the host took them; `sharing`: after a look at
+    /// what other workers have left. Decisions that become due are kept for [`Self::take_due`].
+    pub(super) fn send_requests(&self, now: Now, sharing: bool, mut send: impl FnMut(&KeySource, &KeyRequest) -> bool) {
         self.with(|state| {
-            let sent = state.authorizer.keys().source().and_then(|source| send(source, request));
-            if sent.is_none() {
-                state.unsent.push(request.id);
-                if !state.warned_of_cluster {
-                    state.warned_of_cluster = true;
-                    let cluster = state.authorizer.keys().source().map(|source| source.cluster.clone());
-                    warn!(
-                        "cannot send to cluster {:?}: unknown, or without a healthy host",
-                        cluster.unwrap_or_default()
-                    );
+            while let Some(request) = state.authorizer.keys().next_request(now) {
+                let shared = if sharing { SharedPlaces::read(request.places.clone()) } else { None };
+                if shared.as_ref().is_none_or(|shared| state.may_ask(&request, shared, now)) {
+                    let sent = state.authorizer.keys().source().is_some_and(|source| send(source, &request));
+                    if !sent {
+                        state.warn_of_cluster();
+                        state.answer(request.id, None, shared, now);
+                    }
                 }
             }
-            sent
-        })
-        .flatten()
+        });
     }
 
-    /// The decisions that became due because requests to the key service could not be sent.
-    pub(super) fn settle_unsent(&self, now: Now) -> Vec<Due> {
+    /// Takes an answer of the key service. Decisions that become due are kept for [`Self::take_due`].
+    pub(super) fn on_answer(&self, request: &KeyRequest, answer: Option<Answer<'_>>, sharing: bool, now: Now) {
+        let shared = if sharing { SharedPlaces::read(request.places.clone()) } else { None };
+        self.with(|state| state.answer(request.id, answer, shared, now));
+    }
+
+    /// Time has passed. Decisions that become due are kept for [`Self::take_due`].
+    pub(super) fn on_tick(&self, now: Now) {
         self.with(|state| {
-            let unsent = std::mem::take(&mut state.unsent);
-            unsent.into_iter().flat_map(|fetch| state.answer(fetch, None, now)).collect()
-        })
-        .unwrap_or_default()
+            let ready = state.authorizer.keys().on_tick(now);
+            state.resume(ready, now);
+        });
     }
 
-    /// Takes an answer of the key service; returns the decisions that are due.
-    pub(super) fn on_answer(&self, fetch: FetchId, answer: Option<Answer<'_>>, now: Now) -> Vec<Due> {
-        self.with(|state| state.answer(fetch, answer, now)).unwrap_or_default()
+    /// The decisions that are due, for requests that waited.
+    pub(super) fn take_due(&self) -> Vec<Due> {
+        self.with(|state| std::mem::take(&mut state.due)).unwrap_or_default()
     }
 
     /// The request is over, however it ended.
@@ -143,18 +179,53 @@ impl State {
         }
     }
 
-    fn answer(&mut self, fetch: FetchId, answer: Option<Answer<'_>>, now: Now) -> Vec<Due> {
-        let ready = self.authorizer.keys().on_answer(fetch, answer, now);
-        let mut due = Vec::with_capacity(ready.len());
+    /// Whether this worker is the one that asks; otherwise another one does, or has the answer.
+    fn may_ask(&mut self, request: &KeyRequest, shared: &SharedPlaces, now: Now) -> bool {
+        match self.authorizer.keys().consult(request.id, shared.view(), now) {
+            Consultation::Ask(note) => match shared.note.overwrite(&request.places.note, &note) {
+                Written::Yes | Written::No => true,
+                Written::Lost => {
+                    self.authorizer.keys().put_back(request.id);
+                    false
+                }
+            },
+            Consultation::Later => {
+                self.authorizer.keys().put_back(request.id);
+                false
+            }
+            Consultation::Answered(ready) => {
+                self.resume(ready, now);
+                false
+            }
+        }
+    }
+
+    fn answer(&mut self, fetch: FetchId, answer: Option<Answer<'_>>, shared: Option<SharedPlaces>, now: Now) {
+        let view = shared.as_ref().map(SharedPlaces::view).unwrap_or_default();
+        let (ready, writes) = self.authorizer.keys().on_answer(fetch, answer, view, now);
+        if let Some(shared) = &shared {
+            writes.iter().for_each(|write| shared.write(write));
+        }
+        self.resume(ready, now);
+    }
+
+    fn resume(&mut self, ready: Vec<WaiterId>, now: Now) {
         for waiter in ready {
             if let Some((stream, waiting)) = self.parked.remove(&waiter) {
                 let step = self.authorizer.resume(waiting, now);
                 if let Some(decision) = self.park(&stream, step) {
-                    due.push((stream, decision));
+                    self.due.push((stream, decision));
                 }
             }
         }
-        due
+    }
+
+    fn warn_of_cluster(&mut self) {
+        if !self.warned_of_cluster {
+            self.warned_of_cluster = true;
+            let cluster = self.authorizer.keys().source().map(|source| source.cluster.clone()).unwrap_or_default();
+            warn!("cannot send to cluster {cluster:?}: unknown, or without a healthy host");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The root context: configuration, callouts to the key service, and the requests that wait for them.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,12 +12,15 @@ use proxy_wasm::types::{BufferType, ContextType, MapType};
 
 use super::host::{self, HeaderMap};
 use super::http::Http;
-use super::plugin::{self, Due, Plugin};
+use super::plugin::{self, Plugin};
 use crate::authorizer::{Authorizer, Platform};
 use crate::clock::Now;
 use crate::config::{Config, KeySource};
+use crate::keys::KeyRequest;
 use crate::keys::answer::Answer;
-use crate::keys::{FetchId, KeyRequest};
+
+/// How often to look whether another worker has got an answer, or a new name may be asked about.
+const TICK_MILLISECONDS: u32 = 10;
 
 pub(super) struct Root {
     id: u32,
@@ -24,57 +28,82 @@ pub(super) struct Root {
     /// former configuration are under way.
     plugins: Vec<Rc<Plugin>>,
     /// Callouts under way by the host's token.
-    callouts: HashMap<u32, Callout>,
-}
-
-struct Callout {
-    plugin: Rc<Plugin>,
-    fetch: FetchId,
-    max_body_bytes: usize,
+    callouts: HashMap<u32, (Rc<Plugin>, KeyRequest)>,
+    /// Workers share what they learn: the host can, and the VM has a name, so that no other plugin reads along.
+    sharing: bool,
+    ticking: bool,
 }
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self { id, plugins: Vec::new(), callouts: HashMap::new() }
+        Self { id, plugins: Vec::new(), callouts: HashMap::new(), sharing: false, ticking: false }
     }
 
     /// Sends what the resolvers have queued. Only ever runs in a callback of the root: the SDK hands the answer to the
     /// context that was active when the callout was sent.
-    fn send_queued(&mut self) {
-        for plugin in self.plugins.clone() {
-            while let Some(request) = plugin.next_request() {
-                if let Some(token) = plugin.send(&request, dispatch) {
-                    let (fetch, max_body_bytes) = (request.id, request.max_body_bytes);
-                    self.callouts.insert(token, Callout { plugin: Rc::clone(&plugin), fetch, max_body_bytes });
-                }
-            }
+    fn send_queued(&mut self, now: Now) {
+        for plugin in &self.plugins {
+            let callouts = &mut self.callouts;
+            plugin.send_requests(now, self.sharing, |source, request| {
+                let Some(token) = dispatch(source, request) else { return false };
+                callouts.insert(token, (Rc::clone(plugin), request.clone()));
+                true
+            });
+        }
+        let needed = self.plugins.iter().any(|plugin| plugin.needs_tick());
+        if needed != self.ticking {
+            self.ticking = needed;
+            host::set_tick_period(if needed { TICK_MILLISECONDS } else { 0 });
         }
     }
 
-    fn answer(&mut self, token: u32, headers: usize, body_size: usize) -> Vec<Due> {
-        let Some(callout) = self.callouts.remove(&token) else {
-            return Vec::new();
-        };
-        // Without a clock nobody who waits may pass: at the beginning of time every token is from the future.
-        let now = host::now().unwrap_or(Now { unix: i64::MIN, monotonic: Duration::ZERO });
+    fn answer(&mut self, token: u32, headers: usize, body_size: usize) {
+        let Some((plugin, request)) = self.callouts.remove(&token) else { return };
+        let now = now();
         // The host tells of a callout without an answer by an answer without headers.
         let map = if headers == 0 { None } else { HeaderMap::read(MapType::HttpCallResponseHeaders) };
         let pairs = map.as_ref().map(HeaderMap::pairs).unwrap_or_default();
         let values = |name: &[u8]| pairs.iter().filter(|(n, _)| *n == name).map(|(_, v)| *v).collect::<Vec<_>>();
-        let status = values(b":status").first().and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+        let first = |name: &[u8]| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
+        let status = first(b":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
         let body = match body_size {
             0 => Some(Vec::new()),
-            size if size > callout.max_body_bytes => None,
+            size if size > request.max_body_bytes => None,
             size => host::buffer(BufferType::HttpCallResponseBody, size),
         };
         let cache_control = values(b"cache-control");
-        let age = values(b"age").first().copied();
-        let answer = status.map(|status| Answer { status, cache_control: &cache_control, age, body: body.as_deref() });
-        let mut due = callout.plugin.on_answer(callout.fetch, answer, now);
-        self.send_queued();
-        due.extend(callout.plugin.settle_unsent(now));
-        due
+        let answer = status.map(|status| Answer {
+            status,
+            cache_control: &cache_control,
+            age: first(b"age"),
+            etag: first(b"etag"),
+            body: body.as_deref(),
+        });
+        plugin.on_answer(&request, answer, self.sharing, now);
     }
+
+    /// Carries out what is due, unless a stream's callback is about to.
+    fn conclude(&self) {
+        for plugin in self.plugins.iter().filter(|plugin| !plugin.nested.get()) {
+            plugin::conclude(plugin.take_due(), self.id);
+        }
+    }
+}
+
+/// Without a clock nobody who waits may pass: at the beginning of time every token is from the future.
+fn now() -> Now {
+    host::now().unwrap_or(Now { unix: i64::MIN, monotonic: Duration::ZERO })
+}
+
+/// Whether workers can tell each other what they learn. Plugins whose VM has no name would all share one memory.
+fn can_share() -> bool {
+    let named = host::property("plugin_vm_id").is_some_and(|name| !name.is_empty());
+    named && host::Shared::read("mdrm_authz.probe").is_some()
+}
+
+/// Something that differs from proxy to proxy and from worker to worker.
+fn seed() -> Option<u64> {
+    Some(RandomState::new().build_hasher().finish())
 }
 
 /// Sends one request; none if the host does not know the cluster or has no healthy host for it.
@@ -85,8 +114,8 @@ fn dispatch(source: &KeySource, request: &KeyRequest) -> Option<u32> {
         (":path", request.path.as_str()),
         (":authority", &*source.authority),
     ];
-    if !source.headers.iter().any(|(name, _)| **name == *"accept") {
-        headers.push(("accept", "application/json"));
+    if let Some(etag) = &request.if_none_match {
+        headers.push(("if-none-match", etag));
     }
     headers.extend(source.headers.iter().map(|(name, value)| (&**name, &**value)));
     dispatch_http_call(&source.cluster, headers, None, Vec::new(), source.timeout).ok()
@@ -94,8 +123,9 @@ fn dispatch(source: &KeySource, request: &KeyRequest) -> Option<u32> {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
-        let due = self.answer(token, headers, body_size);
-        plugin::conclude(due, self.id);
+        self.answer(token, headers, body_size);
+        self.send_queued(now());
+        self.conclude();
     }
 }
 
@@ -108,7 +138,8 @@ impl RootContext for Root {
         }
         match Config::from_json(&configuration, &|name| std::env::var(name).ok()) {
             Ok(config) => {
-                let authorizer = Authorizer::new(config, Platform { verify: super::verify::probed() });
+                self.sharing = can_share();
+                let authorizer = Authorizer::new(config, Platform { verify: super::verify::probed(), seed: seed() });
                 self.plugins.retain(|plugin| Rc::strong_count(plugin) > 1);
                 self.plugins.push(Rc::new(Plugin::new(configuration, authorizer)));
                 true
@@ -121,7 +152,12 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.send_queued();
+        let now = now();
+        for plugin in &self.plugins {
+            plugin.on_tick(now);
+        }
+        self.send_queued(now);
+        self.conclude();
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

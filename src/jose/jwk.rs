@@ -110,6 +110,8 @@ pub struct KeySet {
     pub keys: BTreeMap<Kid, KeyDocument>,
     /// What was dropped, and why.
     pub dropped: Vec<(Option<Kid>, Unusable)>,
+    /// A member of some key may be secret, whether the key can be used or not.
+    pub holds_secrets: bool,
 }
 
 /// Why a text is no JWK Set at all.
@@ -145,7 +147,13 @@ impl KeySet {
         let mut set = Self::default();
         let mut seen: BTreeMap<Kid, usize> = BTreeMap::new();
         for element in &elements {
-            let (kid, document) = read_member(element, provenance);
+            let object = Object::parse(element);
+            set.holds_secrets |=
+                object.as_ref().map_or(true, |object| PRIVATE.iter().any(|name| object.contains(name)));
+            let (kid, document) = match object {
+                Err(fault) => (None, Err(Unusable::Json(fault))),
+                Ok(object) => (kid(&object), KeyDocument::read(&object, provenance)),
+            };
             if let Some(kid) = &kid {
                 let count = seen.entry(kid.clone()).or_default();
                 *count = count.saturating_add(1);
@@ -164,12 +172,8 @@ impl KeySet {
     }
 }
 
-fn read_member(bytes: &[u8], provenance: Provenance<'_>) -> (Option<Kid>, Result<KeyDocument, Unusable>) {
-    match Object::parse(bytes) {
-        Err(fault) => (None, Err(Unusable::Json(fault))),
-        Ok(object) => (kid(&object), KeyDocument::read(&object, provenance)),
-    }
-}
+/// Members that are secret (RFC 7518 section 6). `k` is what verifies in an `oct` key, and nothing anywhere else.
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 fn kid(object: &Object<'_>) -> Option<Kid> {
     object.get("kid").and_then(Value::text).and_then(|kid| Kid::new(&kid))
@@ -248,7 +252,7 @@ fn expires(object: &Object<'_>) -> Result<Option<i64>, Unusable> {
 
 fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<VerifyingKey, Unusable> {
     let kty = text(object, "kty")?.ok_or(Unusable::KeyType)?;
-    for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+    for name in PRIVATE {
         if object.contains(name) && !(name == "k" && kty == "oct") {
             return Err(Unusable::Private(name));
         }

@@ -186,6 +186,11 @@ impl VerifyingKey {
         self.alg
     }
 
+    /// Whether who knows this key can sign with it: an HMAC key.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.alg, Alg::Hs256 | Alg::Hs384 | Alg::Hs512)
+    }
+
     /// Whether `signature` is this key's signature over `message`. A signature of the wrong length is not.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.material {

@@ -23,6 +23,8 @@ pub struct Answer<'a> {
     pub cache_control: &'a [&'a [u8]],
     /// Value of `age`.
     pub age: Option<&'a [u8]>,
+    /// Value of `etag`.
+    pub etag: Option<&'a [u8]>,
     /// The whole body; none if it was larger than allowed and therefore never read.
     pub body: Option<&'a [u8]>,
 }
@@ -141,7 +143,7 @@ mod tests {
     fn freshness_follows_the_first_valid_max_age() {
         let minute = Duration::from_secs(60);
         let fresh = |values: &[&[u8]], age: Option<&[u8]>| {
-            let answer = Answer { status: 200, cache_control: values, age, body: None };
+            let answer = Answer { status: 200, cache_control: values, age, etag: None, body: None };
             answer.freshness(minute, minute.saturating_mul(10)).as_secs()
         };
         for (value, seconds) in [

@@ -1,23 +1,23 @@
-//! Questions and answers about access keys: who waits for what, what is asked, what is remembered.
+//! Questions and answers about access keys: who waits for what, who is asked, and who asks.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use log::{info, warn};
-use lru::LruCache;
-
-use super::answer::{Answer, Failure, OneKey};
-use super::slot::{Serving, Slot};
+use super::answer::{Answer, MAX_DOCUMENT_BYTES, MAX_SET_BYTES};
+use super::bucket::Bucket;
+use super::jitter::Jitter;
+use super::memory::{Learnt, Lookup, Memory, Span};
+use super::shared::{Note, Places, Record, SourceId, Topic};
+use super::{Resolution, Subject};
 use crate::clock::Now;
-use crate::config::{Config, KeyPath, KeySource, Keys};
+use crate::config::{Config, KeyPath, KeySource};
 use crate::denial::Denial;
-use crate::jose::jwk::{AccessKey, KeyDocument, KeySet, Provenance};
 use crate::jose::native::Verify;
 use crate::jose::token::Kid;
 
-/// The longest time that a client is told to stay away for.
-const LONGEST_RETRY_AFTER: u64 = 30;
+/// How long a worker's note that it asks outlives the time-out of its request.
+const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
 /// Someone who waits for a key: the host's number of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,257 +34,302 @@ pub struct KeyRequest {
     pub id: FetchId,
     /// The path of the request.
     pub path: String,
+    /// The value of `if-none-match`, if an answer with an entity tag is held.
+    pub if_none_match: Option<String>,
     /// The largest body that is of any use.
     pub max_body_bytes: usize,
+    /// Where other workers may have left the answer.
+    pub places: Places,
 }
 
-/// What is known about a key right now.
-#[derive(Debug)]
-pub enum Resolution {
-    /// The key verifies tokens.
-    Key(Rc<AccessKey>),
-    /// No key: the request is refused with this.
-    Refused(Denial),
-    /// The waiter is noted; it is named again when an answer has come.
-    Wait,
+/// What stands in the places of a request in the host's shared data.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SharedView<'a> {
+    /// In [`Places::answer`].
+    pub answer: Option<&'a [u8]>,
+    /// In [`Places::refusal`].
+    pub refusal: Option<&'a [u8]>,
+    /// In [`Places::note`].
+    pub note: Option<&'a [u8]>,
 }
 
-/// What is remembered of one key.
-#[derive(Debug)]
-enum Held {
-    Key(Rc<AccessKey>),
-    Unknown,
-    Unusable,
-    Disabled,
-    Deleted,
+/// What is due about a request after a look at the shared data.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Consultation {
+    /// Another worker has the answer; these have waited for it.
+    Answered(Vec<WaiterId>),
+    /// Send the request, after this was written to [`Places::note`] and nobody else wrote there meanwhile.
+    Ask(Vec<u8>),
+    /// Another worker asks: look again later.
+    Later,
 }
 
-/// What a request to the key service is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Subject {
-    Key(Kid),
-    Set,
+/// Something to leave for other workers.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The name of the place.
+    pub place: String,
+    /// The new content.
+    pub content: Vec<u8>,
 }
 
 /// Holds the keys of one configuration in one worker.
 #[derive(Debug)]
 pub struct Resolver {
-    rules: Rules,
-    inline: BTreeMap<Kid, Held>,
-    /// One-key mode: keys that the service knows.
-    known: LruCache<Kid, Slot<Held>>,
-    /// One-key mode: names without a usable key, and names whose first request failed. Apart from the keys, so that a
-    /// flood of random names cannot push a key out.
-    unknown: LruCache<Kid, Slot<Held>>,
-    /// Set mode: all keys of the last answer.
-    set: Slot<BTreeMap<Kid, Held>>,
-    fetches: BTreeMap<FetchId, Subject>,
-    under_way: BTreeSet<Subject>,
-    queue: VecDeque<KeyRequest>,
+    memory: Memory,
+    source: Option<SourceId>,
+    fetches: BTreeMap<FetchId, Fetch>,
+    under_way: BTreeMap<Subject, FetchId>,
+    /// Not sent yet: about names that are known, …
+    queue: VecDeque<FetchId>,
+    /// … and about names that are not, which the bucket holds back.
+    newcomers: VecDeque<FetchId>,
+    /// Put back until the next tick.
+    deferred: Vec<FetchId>,
+    bucket: Bucket,
     waiting: BTreeMap<WaiterId, Subject>,
     next_fetch: u64,
 }
 
 #[derive(Debug)]
-struct Rules {
-    config: Rc<Config>,
-    native: Option<Verify>,
+struct Fetch {
+    subject: Subject,
+    since: Duration,
+    /// When the host got it; the answer, or its absence, will come.
+    sent_at: Option<Duration>,
 }
 
 impl Resolver {
     /// A store with the inline keys alone. `native`: the host's own verification, for the keys that it can check.
-    pub fn new(config: Rc<Config>, native: Option<Verify>) -> Self {
-        let rules = Rules { config, native };
-        let set = rules.keys().inline.as_ref().and_then(|inline| {
-            KeySet::parse(inline.as_bytes(), Provenance { symmetric: true, ..rules.provenance() }).ok()
-        });
+    /// `seed` of the jitter; without one, times are exact.
+    pub fn new(config: Rc<Config>, native: Option<Verify>, seed: Option<u64>) -> Self {
         Self {
-            inline: set.map(held_keys).unwrap_or_default(),
-            // Bounded by `enforce`: a bounded LruCache reserves all its memory at once.
-            known: LruCache::unbounded(),
-            unknown: LruCache::unbounded(),
-            set: Slot::default(),
+            source: config.keys.source.as_ref().map(SourceId::of),
+            memory: Memory::new(config, native, Jitter::new(seed)),
             fetches: BTreeMap::new(),
-            under_way: BTreeSet::new(),
+            under_way: BTreeMap::new(),
             queue: VecDeque::new(),
+            newcomers: VecDeque::new(),
+            deferred: Vec::new(),
+            bucket: Bucket::default(),
             waiting: BTreeMap::new(),
             next_fetch: 0,
-            rules,
         }
     }
 
     /// The key service, if there is one.
     pub fn source(&self) -> Option<&KeySource> {
-        self.rules.keys().source.as_ref()
+        self.memory.keys().source.as_ref()
     }
 
-    /// Looks `kid` up. After [`Resolution::Wait`], `waiter` is named by [`Self::on_answer`] or leaves by
-    /// [`Self::forget`].
+    /// Looks `kid` up. After [`Resolution::Wait`], `waiter` is named by [`Self::on_answer`], [`Self::consult`] or
+    /// [`Self::on_tick`], or leaves by [`Self::forget`].
     pub fn resolve(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> Resolution {
-        if let Some(held) = self.inline.get(kid) {
-            return held.resolution(now);
-        }
-        let Some(source) = &self.rules.keys().source else {
-            return Resolution::Refused(Denial::KeyUnknown);
-        };
-        match source.path {
-            KeyPath::OneKey(..) => self.resolve_one(kid, waiter, now),
-            KeyPath::Set(_) => self.resolve_in_set(kid, waiter, now),
-        }
-    }
-
-    fn resolve_one(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> Resolution {
-        let slot = self.known.get(kid).or_else(|| self.unknown.get(kid));
-        let serving = slot.map_or(Serving::Absent, |slot| slot.serve(now.monotonic, self.rules.keys().stale_if_error));
-        match serving {
-            Serving::Fresh(held) => held.resolution(now),
-            Serving::Stale { value, retry } => {
-                let resolution = value.resolution(now);
-                if retry {
-                    self.ask(Subject::Key(kid.clone()));
+        let (subject, lookup) = self.memory.look_up(kid, now);
+        match lookup {
+            Lookup::Known { resolution, ask } => {
+                if ask {
+                    self.ask(subject, now, false);
                 }
                 resolution
             }
-            Serving::BackingOff(pause) => unavailable(pause),
-            Serving::Absent => self.wait(Subject::Key(kid.clone()), waiter),
-        }
-    }
-
-    fn resolve_in_set(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> Resolution {
-        let monotonic = now.monotonic;
-        let old = self.set.age(monotonic).is_none_or(|age| age >= self.rules.keys().refetch_interval);
-        let (resolution, ask) = match self.set.serve(monotonic, self.rules.keys().stale_if_error) {
-            Serving::Fresh(keys) => match keys.get(kid) {
-                Some(held) => (held.resolution(now), false),
-                None if old && self.set.may_retry(monotonic) => return self.wait(Subject::Set, waiter),
-                None => (Resolution::Refused(Denial::KeyUnknown), false),
-            },
-            Serving::Stale { value, retry } => {
-                let held = value.get(kid);
-                (held.map_or(Resolution::Refused(Denial::KeyUnknown), |held| held.resolution(now)), retry)
+            Lookup::Absent { .. } if self.waiting.len() >= self.memory.keys().max_waiting => {
+                Resolution::Refused(Denial::TooManyWaiting { retry_after: 1 })
             }
-            Serving::BackingOff(pause) => (unavailable(pause), false),
-            Serving::Absent => return self.wait(Subject::Set, waiter),
-        };
-        if ask {
-            self.ask(Subject::Set);
+            Lookup::Absent { newcomer } => {
+                self.ask(subject.clone(), now, newcomer);
+                self.waiting.insert(waiter, subject);
+                Resolution::Wait
+            }
         }
-        resolution
-    }
-
-    fn wait(&mut self, subject: Subject, waiter: WaiterId) -> Resolution {
-        if self.waiting.len() >= self.rules.keys().max_waiting {
-            return Resolution::Refused(Denial::TooManyWaiting { retry_after: 1 });
-        }
-        self.ask(subject.clone());
-        self.waiting.insert(waiter, subject);
-        Resolution::Wait
     }
 
     /// Queues a request unless one about the same subject is under way.
-    fn ask(&mut self, subject: Subject) {
-        let Some(source) = &self.rules.keys().source else {
-            return;
-        };
-        if !self.under_way.insert(subject.clone()) {
+    fn ask(&mut self, subject: Subject, now: Now, newcomer: bool) {
+        if self.under_way.contains_key(&subject) {
             return;
         }
         let id = FetchId(self.next_fetch);
         self.next_fetch = self.next_fetch.wrapping_add(1);
-        let (path, max_body_bytes) = match (&source.path, &subject) {
-            (path, Subject::Key(kid)) => (path.for_kid(kid), super::answer::MAX_DOCUMENT_BYTES),
-            (KeyPath::Set(path) | KeyPath::OneKey(path, _), Subject::Set) => {
-                (path.to_string(), super::answer::MAX_SET_BYTES)
-            }
-        };
-        self.fetches.insert(id, subject);
-        self.queue.push_back(KeyRequest { id, path, max_body_bytes });
+        self.under_way.insert(subject.clone(), id);
+        self.fetches.insert(id, Fetch { subject, since: now.monotonic, sent_at: None });
+        if newcomer { self.newcomers.push_back(id) } else { self.queue.push_back(id) }
     }
 
-    /// The next request to send. Each must be answered through [`Self::on_answer`], if only by a failure.
-    pub fn next_request(&mut self) -> Option<KeyRequest> {
-        self.queue.pop_front()
-    }
-
-    /// Whether [`Self::next_request`] has something to send.
+    /// Whether [`Self::next_request`] may have something to send.
     pub fn has_requests(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() || !self.newcomers.is_empty()
+    }
+
+    /// Whether requests can only be sent at a later [`Self::on_tick`].
+    pub fn needs_tick(&self) -> bool {
+        self.has_requests() || !self.deferred.is_empty()
+    }
+
+    /// The next request to send. Each is either put back by [`Self::put_back`] or answered through
+    /// [`Self::on_answer`], if only by a failure.
+    pub fn next_request(&mut self, now: Now) -> Option<KeyRequest> {
+        loop {
+            let id = match self.queue.pop_front() {
+                Some(id) => id,
+                None => {
+                    self.drop_abandoned_newcomers();
+                    if self.newcomers.is_empty() || !self.bucket.take(now.monotonic) {
+                        return None;
+                    }
+                    self.newcomers.pop_front()?
+                }
+            };
+            // A request that has expired meanwhile stays in its queue until it is met here.
+            if let Some(request) = self.request(id) {
+                if let Some(fetch) = self.fetches.get_mut(&id) {
+                    fetch.sent_at = Some(now.monotonic);
+                }
+                return Some(request);
+            }
+        }
+    }
+
+    /// Requests about unknown names that nobody waits for any more are not worth a token.
+    fn drop_abandoned_newcomers(&mut self) {
+        while let Some(id) = self.newcomers.front() {
+            match self.fetches.get(id).map(|fetch| &fetch.subject) {
+                Some(subject) if self.waiting.values().any(|waits_for| waits_for == subject) => return,
+                Some(subject) => drop(self.under_way.remove(subject)),
+                None => {}
+            }
+            self.fetches.remove(id);
+            self.newcomers.pop_front();
+        }
+    }
+
+    fn request(&self, id: FetchId) -> Option<KeyRequest> {
+        let subject = &self.fetches.get(&id)?.subject;
+        let (path, max_body_bytes) = match (&self.source()?.path, subject) {
+            (path, Subject::Key(kid)) => (path.for_kid(kid), MAX_DOCUMENT_BYTES),
+            (KeyPath::Set(path) | KeyPath::OneKey(path, _), Subject::Set) => (path.to_string(), MAX_SET_BYTES),
+        };
+        let if_none_match = self.memory.etag(subject).map(str::to_owned);
+        let places = Places::of(self.topic(subject)?, subject.kid());
+        Some(KeyRequest { id, path, if_none_match, max_body_bytes, places })
+    }
+
+    fn topic(&self, subject: &Subject) -> Option<Topic> {
+        self.source.map(|source| Topic::new(source, subject.kid()))
+    }
+
+    /// The request was not sent: it comes again after the next tick.
+    pub fn put_back(&mut self, id: FetchId) {
+        if let Some(fetch) = self.fetches.get_mut(&id) {
+            fetch.sent_at = None;
+            self.deferred.push(id);
+        }
+    }
+
+    /// Decides what to do about a request that [`Self::next_request`] gave, by what other workers have left.
+    pub fn consult(&mut self, id: FetchId, shared: SharedView<'_>, now: Now) -> Consultation {
+        let Some((subject, topic)) = self.subject(id) else { return Consultation::Answered(Vec::new()) };
+        let monotonic = now.monotonic;
+        let held = self.memory.term(&subject).map(|term| term.asked_at);
+        if let Some(record) = newest(shared, topic, held, monotonic)
+            && self.memory.adopt(&subject, &record)
+            && monotonic < record.term.fresh_until
+            && !record.term.ends_soon(monotonic)
+        {
+            return Consultation::Answered(self.finish(id));
+        }
+        let horizon = monotonic.saturating_add(Duration::from_secs(120));
+        match shared.note.and_then(|bytes| Note::decode(bytes, topic, horizon)) {
+            Some(Note::Asking { until }) if monotonic < until => Consultation::Later,
+            Some(Note::Failed { retry_at, failures }) if monotonic < retry_at => {
+                self.memory.fail_until(&subject, failures, retry_at);
+                Consultation::Answered(self.finish(id))
+            }
+            _ => {
+                let timeout = self.source().map(|source| source.timeout).unwrap_or_default();
+                let until = monotonic.saturating_add(timeout).saturating_add(LEASE_MARGIN);
+                Consultation::Ask(Note::Asking { until }.encode(topic))
+            }
+        }
     }
 
     /// Takes the answer to request `id`, `None` if none came. Returns those who waited for it: each asks again with
-    /// [`Self::resolve`]. An answer that is not expected changes nothing.
-    pub fn on_answer(&mut self, id: FetchId, answer: Option<Answer<'_>>, now: Now) -> Vec<WaiterId> {
-        let Some(subject) = self.fetches.remove(&id) else {
-            return Vec::new();
-        };
-        self.under_way.remove(&subject);
-        match &subject {
-            Subject::Key(kid) => self.remember_one(kid, answer, now.monotonic),
-            Subject::Set => self.remember_set(answer, now.monotonic),
+    /// [`Self::resolve`]; and what to leave for other workers, given what stands there. An answer that is not expected
+    /// changes nothing.
+    pub fn on_answer(
+        &mut self,
+        id: FetchId,
+        answer: Option<Answer<'_>>,
+        shared: SharedView<'_>,
+        now: Now,
+    ) -> (Vec<WaiterId>, Vec<Write>) {
+        let Some((subject, topic)) = self.subject(id) else { return (Vec::new(), Vec::new()) };
+        let asked_at = self.fetches.get(&id).and_then(|fetch| fetch.sent_at).unwrap_or(now.monotonic);
+        if let Some(record) = newest(shared, topic, Some(asked_at), now.monotonic)
+            && self.memory.adopt(&subject, &record)
+        {
+            // The answer is late: another worker has asked since, and was answered.
+            return (self.finish(id), Vec::new());
         }
-        let ready: Vec<WaiterId> =
-            self.waiting.iter().filter(|(_, waits_for)| **waits_for == subject).map(|(waiter, _)| *waiter).collect();
+        let etag = answer.and_then(|answer| answer.etag).unwrap_or_default();
+        let places = Places::of(topic, subject.kid());
+        let left = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec).unwrap_or_default();
+        let mut writes = Vec::new();
+        let mut note = Vec::new();
+        match self.memory.learn(&subject, answer, Span { asked_at, answered_at: now.monotonic }) {
+            Learnt::Failure { failures, retry_at } => note = Note::Failed { retry_at, failures }.encode(topic),
+            Learnt::Unchanged(term) => {
+                // The body is not kept, but the record that it came with may still be there.
+                let bytes = left(shared.answer);
+                if let Some(record) = Record::decode(&bytes, topic, now.monotonic) {
+                    let renewed = Record { term, ..record };
+                    writes.extend(renewed.encode().map(|content| Write { place: places.answer, content }));
+                }
+            }
+            Learnt::New { term, share: Some(share) } => {
+                let place = if share.refusal { places.refusal.unwrap_or(places.answer) } else { places.answer };
+                let record = Record { topic, term, status: share.status, etag, body: share.body };
+                writes.extend(record.encode().map(|content| Write { place, content }));
+            }
+            Learnt::New { share: None, .. } => {}
+        }
+        writes.push(Write { place: places.note, content: note });
+        (self.finish(id), writes)
+    }
+
+    fn subject(&self, id: FetchId) -> Option<(Subject, Topic)> {
+        let subject = self.fetches.get(&id)?.subject.clone();
+        let topic = self.topic(&subject)?;
+        Some((subject, topic))
+    }
+
+    /// Ends a request; returns those who waited for it.
+    fn finish(&mut self, id: FetchId) -> Vec<WaiterId> {
+        let Some(Fetch { subject, .. }) = self.fetches.remove(&id) else { return Vec::new() };
+        self.under_way.remove(&subject);
+        let waits = |(waiter, waits_for): (&WaiterId, &Subject)| (*waits_for == subject).then_some(*waiter);
+        let ready: Vec<WaiterId> = self.waiting.iter().filter_map(waits).collect();
         for waiter in &ready {
             self.waiting.remove(waiter);
         }
         ready
     }
 
-    fn remember_one(&mut self, kid: &Kid, answer: Option<Answer<'_>>, now: Duration) {
-        let keys = self.rules.keys();
-        let provenance = Provenance { default_owner: None, symmetric: true, ..self.rules.provenance() };
-        let (held, freshness) = match answer.ok_or(Failure::NoAnswer).and_then(|answer| {
-            Ok((answer.one_key(kid, provenance)?, answer.freshness(keys.max_age, keys.max_age_limit)))
-        }) {
-            Err(failure) => return self.fail_one(kid, &failure, now),
-            Ok((OneKey::Document(document), freshness)) => (Held::from(document), freshness),
-            Ok((OneKey::Unknown, _)) => (Held::Unknown, keys.negative_max_age),
-            Ok((OneKey::Deleted, _)) => (Held::Deleted, keys.negative_max_age),
-            Ok((OneKey::Unusable(reason), _)) => {
-                warn!("key {kid} cannot be used: {reason}");
-                (Held::Unusable, keys.negative_max_age)
+    /// Time has passed. Ends requests that could not be sent within the time-out, because too many names are new or because another
+    /// worker asks and gets no answer. Returns those who waited.
+    pub fn on_tick(&mut self, now: Now) -> Vec<WaiterId> {
+        let timeout = self.source().map(|source| source.timeout).unwrap_or_default();
+        let late = |fetch: &Fetch| fetch.sent_at.is_none() && now.monotonic.saturating_sub(fetch.since) >= timeout;
+        let expired: Vec<FetchId> = self.fetches.iter().filter(|(_, fetch)| late(fetch)).map(|(id, _)| *id).collect();
+        self.queue.extend(self.deferred.drain(..));
+        let mut ready = Vec::new();
+        for id in expired {
+            if let Some((subject, _)) = self.subject(id) {
+                self.memory.fail(&subject, now.monotonic);
             }
-        };
-        let registered = matches!(held, Held::Key(_) | Held::Disabled);
-        let (of, other) =
-            if registered { (&mut self.known, &mut self.unknown) } else { (&mut self.unknown, &mut self.known) };
-        other.pop(kid);
-        let mut slot = Slot::default();
-        slot.fill(held, now, freshness);
-        of.put(kid.clone(), slot);
-        enforce(of, keys.max_entries);
-    }
-
-    fn fail_one(&mut self, kid: &Kid, failure: &Failure, now: Duration) {
-        info!("key service failed for key {kid}: {failure}");
-        if let Some(slot) = self.known.peek_mut(kid) {
-            return slot.fail(now);
+            ready.extend(self.finish(id));
         }
-        self.unknown.get_or_insert_mut(kid.clone(), Slot::default).fail(now);
-        enforce(&mut self.unknown, self.rules.keys().max_entries);
-    }
-
-    fn remember_set(&mut self, answer: Option<Answer<'_>>, now: Duration) {
-        let keys = self.rules.keys();
-        let set = answer.ok_or(Failure::NoAnswer).and_then(|answer| {
-            let set = answer.set(Provenance { symmetric: false, ..self.rules.provenance() }, keys.max_entries)?;
-            Ok((set, answer.freshness(keys.max_age, keys.max_age_limit)))
-        });
-        match set {
-            Ok((set, freshness)) => {
-                for (kid, reason) in &set.dropped {
-                    match kid {
-                        Some(kid) => warn!("key {kid} of the set cannot be used: {reason}"),
-                        None => warn!("a key of the set without a usable name: {reason}"),
-                    }
-                }
-                self.set.fill(held_keys(set), now, freshness);
-            }
-            Err(failure) => {
-                info!("key service failed: {failure}");
-                self.set.fail(now);
-            }
-        }
+        ready
     }
 
     /// `waiter` has gone away. An answer that comes for it alone is still remembered.
@@ -298,56 +343,10 @@ impl Resolver {
     }
 }
 
-impl Rules {
-    fn keys(&self) -> &Keys {
-        &self.config.keys
-    }
-
-    fn provenance(&self) -> Provenance<'_> {
-        Provenance {
-            default_owner: self.keys().issuer.as_deref(),
-            default_audiences: &self.keys().audiences,
-            symmetric: false,
-            slow_algorithms: self.config.allow_slow_algorithms,
-            native: self.native,
-        }
-    }
-}
-
-impl Held {
-    fn resolution(&self, now: Now) -> Resolution {
-        match self {
-            Self::Key(key) if key.expires.is_some_and(|exp| now.unix > exp) => Resolution::Refused(Denial::KeyExpired),
-            Self::Key(key) => Resolution::Key(Rc::clone(key)),
-            Self::Unknown => Resolution::Refused(Denial::KeyUnknown),
-            Self::Unusable => Resolution::Refused(Denial::KeyUnusable),
-            Self::Disabled => Resolution::Refused(Denial::KeyDisabled),
-            Self::Deleted => Resolution::Refused(Denial::KeyDeleted),
-        }
-    }
-}
-
-impl From<KeyDocument> for Held {
-    fn from(document: KeyDocument) -> Self {
-        match document {
-            KeyDocument::Enabled(key) => Self::Key(Rc::new(*key)),
-            KeyDocument::Disabled => Self::Disabled,
-            KeyDocument::Deleted => Self::Deleted,
-        }
-    }
-}
-
-fn held_keys(set: KeySet) -> BTreeMap<Kid, Held> {
-    set.keys.into_iter().map(|(kid, document)| (kid, Held::from(document))).collect()
-}
-
-fn enforce(cache: &mut LruCache<Kid, Slot<Held>>, max_entries: usize) {
-    while cache.len() > max_entries {
-        cache.pop_lru();
-    }
-}
-
-fn unavailable(pause: Duration) -> Resolution {
-    let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0)).clamp(1, LONGEST_RETRY_AFTER);
-    Resolution::Refused(Denial::KeyServiceUnavailable { retry_after: u32::try_from(seconds).unwrap_or(1) })
+/// The newest answer that other workers have left, if it was asked for after `held`.
+fn newest<'a>(shared: SharedView<'a>, topic: Topic, held: Option<Duration>, now: Duration) -> Option<Record<'a>> {
+    let records = [shared.answer, shared.refusal].into_iter().flatten();
+    let records = records.filter_map(|bytes| Record::decode(bytes, topic, now));
+    let newer = |record: &Record<'_>| held.is_none_or(|held| record.term.asked_at > held);
+    records.filter(newer).max_by_key(|record| record.term.asked_at)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The first retry after a failure comes after this long; each further failure doubles it.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
+pub(super) const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest time between retries.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
@@ -11,6 +11,12 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Slot<T> {
     held: Option<Held<T>>,
+    back_off: BackOff,
+}
+
+/// How often in a row there was no answer, and when to ask again.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct BackOff {
     failures: u32,
     retry_at: Duration,
 }
@@ -18,22 +24,33 @@ pub(super) struct Slot<T> {
 #[derive(Debug)]
 struct Held<T> {
     value: T,
-    fetched_at: Duration,
-    fresh_until: Duration,
+    etag: Box<[u8]>,
+    term: Term,
+}
+
+/// From when to when an answer is fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Term {
+    /// When its request was sent: of two answers, the one that was asked for later is the newer one.
+    pub(super) asked_at: Duration,
+    /// When it came.
+    pub(super) answered_at: Duration,
+    pub(super) fresh_until: Duration,
+}
+
+impl Term {
+    /// Whether it is time to ask ahead: the last fifth of the freshness.
+    pub(super) fn ends_soon(self, now: Duration) -> bool {
+        let fifth = self.fresh_until.saturating_sub(self.answered_at).checked_div(5).unwrap_or_default();
+        now >= self.fresh_until.saturating_sub(fifth)
+    }
 }
 
 /// How a slot serves a request at some moment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Serving<'a, T> {
-    /// Use the value.
-    Fresh(&'a T),
-    /// The key service fails: use the value, and ask again in the background if `retry`.
-    Stale {
-        /// What was held.
-        value: &'a T,
-        /// The back-off allows another attempt.
-        retry: bool,
-    },
+    /// Use the value: it is fresh, or the key service fails. `ask`: ask again in the background.
+    Held { value: &'a T, ask: bool },
     /// Nothing usable; only an answer can help.
     Absent,
     /// Nothing usable, and the key service failed a moment ago: no attempt for this long.
@@ -42,47 +59,79 @@ pub(super) enum Serving<'a, T> {
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { held: None, failures: 0, retry_at: Duration::ZERO }
+        Self { held: None, back_off: BackOff::default() }
     }
 }
 
 impl<T> Slot<T> {
     /// How to serve at `now`, when a stale value may be used for `stale_if_error` while the key service fails.
     pub(super) fn serve(&self, now: Duration, stale_if_error: Duration) -> Serving<'_, T> {
-        let retry = now >= self.retry_at;
+        let retry = self.may_retry(now);
         match &self.held {
-            Some(held) if now < held.fresh_until => Serving::Fresh(&held.value),
-            Some(held) if self.failures > 0 && now < held.fresh_until.saturating_add(stale_if_error) => {
-                Serving::Stale { value: &held.value, retry }
+            Some(Held { value, term, .. }) if now < term.fresh_until => {
+                Serving::Held { value, ask: retry && term.ends_soon(now) }
             }
-            _ if self.failures > 0 && !retry => Serving::BackingOff(self.retry_at.saturating_sub(now)),
+            Some(Held { value, term, .. })
+                if self.back_off.failures > 0 && now < term.fresh_until.saturating_add(stale_if_error) =>
+            {
+                Serving::Held { value, ask: retry }
+            }
+            _ if self.back_off.failures > 0 && !retry => {
+                Serving::BackingOff(self.back_off.retry_at.saturating_sub(now))
+            }
             _ => Serving::Absent,
         }
     }
 
-    /// Remembers an answer that is fresh for `freshness`.
-    pub(super) fn fill(&mut self, value: T, now: Duration, freshness: Duration) {
-        *self = Self {
-            held: Some(Held { value, fetched_at: now, fresh_until: now.saturating_add(freshness) }),
-            failures: 0,
-            retry_at: Duration::ZERO,
-        };
+    /// Remembers an answer.
+    pub(super) fn fill(&mut self, value: T, etag: &[u8], term: Term) {
+        *self = Self { held: Some(Held { value, etag: etag.into(), term }), back_off: BackOff::default() };
     }
 
-    /// Remembers that the key service failed, and when to ask again.
-    pub(super) fn fail(&mut self, now: Duration) {
-        let pause = FIRST_RETRY.saturating_mul(1_u32.checked_shl(self.failures.min(5)).unwrap_or(u32::MAX));
-        self.retry_at = now.saturating_add(pause.min(LONGEST_RETRY));
-        self.failures = self.failures.saturating_add(1);
+    /// Remembers that what is held is still right; false if nothing is held.
+    pub(super) fn renew(&mut self, term: Term) -> bool {
+        self.held.as_mut().is_some_and(|held| {
+            held.term = term;
+            self.back_off = BackOff::default();
+            true
+        })
     }
 
-    /// Time since the last answer.
-    pub(super) fn age(&self, now: Duration) -> Option<Duration> {
-        self.held.as_ref().map(|held| now.saturating_sub(held.fetched_at))
+    /// What failures have led to.
+    pub(super) fn back_off(&mut self) -> &mut BackOff {
+        &mut self.back_off
+    }
+
+    /// When what is held was asked for and answered, and until when it is fresh.
+    pub(super) fn term(&self) -> Option<Term> {
+        self.held.as_ref().map(|held| held.term)
+    }
+
+    /// Whether what is held is fresh.
+    pub(super) fn is_fresh(&self, now: Duration) -> bool {
+        self.term().is_some_and(|term| now < term.fresh_until)
+    }
+
+    /// The entity tag of what is held; empty if it had none.
+    pub(super) fn etag(&self) -> &[u8] {
+        self.held.as_ref().map_or(&[], |held| &held.etag)
     }
 
     /// Whether an attempt is allowed now.
     pub(super) fn may_retry(&self, now: Duration) -> bool {
-        now >= self.retry_at
+        now >= self.back_off.retry_at
+    }
+}
+
+impl BackOff {
+    /// After `failures` in a row, the next attempt is allowed at `retry_at`.
+    pub(super) fn new(failures: u32, retry_at: Duration) -> Self {
+        Self { failures: failures.max(1), retry_at }
+    }
+
+    /// How many failures in a row one more would make, and the pause after it.
+    pub(super) fn next(self) -> (u32, Duration) {
+        let pause = FIRST_RETRY.saturating_mul(1_u32.checked_shl(self.failures.min(5)).unwrap_or(u32::MAX));
+        (self.failures.saturating_add(1), pause.min(LONGEST_RETRY))
     }
 }

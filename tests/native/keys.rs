@@ -2,6 +2,7 @@
 //!
 //! Everything goes through the public interface of [`mdrm_authz::keys`]; the key service is played by the test.
 
+mod ahead;
 mod attacks;
 mod bounds;
 mod freshness;
@@ -11,3 +12,4 @@ mod outage;
 mod sets;
 mod sharing;
 mod stage;
+mod workers;

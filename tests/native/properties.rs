@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use mdrm_authz::authorizer::{Authorizer, Decision, Platform, Step};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
-use mdrm_authz::keys::WaiterId;
 use mdrm_authz::keys::answer::Answer;
+use mdrm_authz::keys::{SharedView, WaiterId};
 use mdrm_authz::request::RequestHead;
 use serde_json::Value;
 
@@ -41,9 +41,9 @@ fn decide(configuration: &Value, authorization: &[u8], body: &[u8]) -> Decision 
         Step::Done(decision) => return decision,
         Step::Wait(waiting) => waiting,
     };
-    let request = authorizer.keys().next_request().unwrap();
-    let answer = Answer { status: 200, cache_control: &[], age: None, body: Some(body) };
-    assert_eq!(authorizer.keys().on_answer(request.id, Some(answer), now), [WaiterId(1)]);
+    let request = authorizer.keys().next_request(now).unwrap();
+    let answer = Answer { status: 200, cache_control: &[], age: None, etag: None, body: Some(body) };
+    assert_eq!(authorizer.keys().on_answer(request.id, Some(answer), SharedView::default(), now).0, [WaiterId(1)]);
     match authorizer.resume(waiting, now) {
         Step::Done(decision) => decision,
         Step::Wait(_) => panic!("a request waits on and on"),

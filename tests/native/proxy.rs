@@ -6,8 +6,8 @@ use mdrm_authz::authorizer::{Authorizer, Decision, Platform, Removals, Step};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::denial::Denial;
-use mdrm_authz::keys::WaiterId;
 use mdrm_authz::keys::answer::Answer;
+use mdrm_authz::keys::{SharedView, WaiterId};
 use mdrm_authz::request::RequestHead;
 use serde_json::Value;
 
@@ -47,6 +47,8 @@ impl Proxy {
     /// Runs one request to its end; the key service of the table answers whatever is asked.
     pub fn run(&mut self, mut headers: Vec<Header>, end_of_stream: bool) -> Outcome {
         self.next_stream += 1;
+        // Long enough for the next token of the bucket that holds back names which nobody has asked for before.
+        self.now.monotonic += Duration::from_millis(20);
         let waiter = WaiterId(self.next_stream);
         let pairs: Vec<(&[u8], &[u8])> = headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
         let (removals, mut step) =
@@ -66,14 +68,16 @@ impl Proxy {
 
     fn answer_all(&mut self) -> Vec<WaiterId> {
         let mut ready = Vec::new();
-        while let Some(request) = self.authorizer.keys().next_request() {
+        while let Some(request) = self.authorizer.keys().next_request(self.now) {
             let silent = SILENT.contains(&&*self.authorizer.keys().source().unwrap().cluster);
             let KeyAnswer { status, headers, body } = keyring::answer(&request.path);
             self.asked.push(request.path);
             let values = headers.iter().filter(|(name, _)| name == "cache-control");
             let cache_control: Vec<&[u8]> = values.map(|(_, value)| value.as_bytes()).collect();
-            let answer = Answer { status, cache_control: &cache_control, age: None, body: Some(&body) };
-            ready.extend(self.authorizer.keys().on_answer(request.id, (!silent).then_some(answer), self.now));
+            let answer = Answer { status, cache_control: &cache_control, age: None, etag: None, body: Some(&body) };
+            let answer = (!silent).then_some(answer);
+            let (woken, _) = self.authorizer.keys().on_answer(request.id, answer, SharedView::default(), self.now);
+            ready.extend(woken);
         }
         ready
     }

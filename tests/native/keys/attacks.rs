@@ -71,7 +71,7 @@ fn a_document_that_is_refused_is_an_answer_and_not_a_failure() {
     for body in [repeated, deep, lone, "{}".to_owned()] {
         let mut stage = Stage::one_key(&json!({}));
         assert_eq!(stage.fetch("k", &Reply::body(&body)), UNUSABLE, "{body}");
-        stage.pass_millis(29_999);
+        stage.pass_millis(23_999);
         assert_eq!(stage.ask("k", 1), UNUSABLE, "remembered like an unknown kid");
         assert!(stage.sent().is_empty());
     }

@@ -11,11 +11,14 @@ use crate::support::signer::Document;
 fn believed(members: &Value, reply: &Reply, seen: &Seen) -> u64 {
     let mut stage = Stage::one_key(members);
     assert_eq!(stage.fetch("k", reply), *seen);
+    let mut asked_ahead = 0;
     for second in 1..100_000 {
         stage.pass_millis(999);
         assert_eq!(stage.ask("k", 1), *seen, "in second {second} of {reply:?}");
         stage.pass_millis(1);
-        assert!(stage.sent().is_empty());
+        // In the last fifth, by whoever comes first; the answer never comes.
+        asked_ahead += stage.sent().len();
+        assert!(asked_ahead <= 1);
         if stage.ask("k", 1) == Seen::Wait {
             return second;
         }

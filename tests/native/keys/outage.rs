@@ -164,10 +164,10 @@ fn the_service_recovers_in_the_background() {
     let id = stage.only_request();
     assert_eq!(stage.answer(id, &key("k", "new").cache("max-age=10")), [0_u32; 0]);
     assert_eq!(stage.ask("k", 1), key_of("new"));
-    stage.pass_millis(9_999);
+    stage.pass_millis(7_999);
     assert_eq!(stage.ask("k", 1), key_of("new"));
     assert!(stage.sent().is_empty(), "fresh again");
-    stage.pass_millis(1);
+    stage.pass_millis(2_001);
     assert_eq!(stage.ask("k", 1), Seen::Wait, "and waits again past freshness");
 }
 

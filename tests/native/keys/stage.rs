@@ -8,7 +8,7 @@ use mdrm_authz::config::Config;
 use mdrm_authz::denial::Denial;
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{FetchId, KeyRequest, Resolution, Resolver, WaiterId};
+use mdrm_authz::keys::{FetchId, KeyRequest, Resolution, Resolver, SharedView, WaiterId};
 use serde_json::{Value, json};
 
 use crate::support::signer::Document;
@@ -73,7 +73,7 @@ impl Stage {
         let keys = members.as_object().unwrap().iter().fold(keys, |keys, (name, value)| keys.with(name, value.clone()));
         let config = Config::from_json(json!({"keys": keys}).to_string().as_bytes(), &|_| None).unwrap();
         let now = Now { unix: START, monotonic: Duration::from_secs(1000) };
-        Stage { resolver: Resolver::new(Rc::new(config), None), now }
+        Stage { resolver: Resolver::new(Rc::new(config), None, None), now }
     }
 
     /// Lets so many seconds go by.
@@ -100,7 +100,7 @@ impl Stage {
 
     /// The requests that are to be sent now.
     pub fn sent(&mut self) -> Vec<KeyRequest> {
-        let sent: Vec<KeyRequest> = std::iter::from_fn(|| self.resolver.next_request()).collect();
+        let sent: Vec<KeyRequest> = std::iter::from_fn(|| self.resolver.next_request(self.now)).collect();
         assert!(!self.resolver.has_requests());
         sent
     }
@@ -119,9 +119,11 @@ impl Stage {
             status,
             cache_control: &cache_control,
             age: reply.age.as_deref().map(str::as_bytes),
+            etag: reply.etag.as_deref().map(str::as_bytes),
             body: reply.body.as_deref(),
         });
-        self.resolver.on_answer(id, answer, self.now).into_iter().map(|WaiterId(waiter)| waiter).collect()
+        let (ready, _) = self.resolver.on_answer(id, answer, SharedView::default(), self.now);
+        ready.into_iter().map(|WaiterId(waiter)| waiter).collect()
     }
 
     /// A whole round: a request must wait, the key service is asked once and says this, the request learns its fate.
@@ -138,7 +140,8 @@ impl Stage {
         const PASSER_BY: u32 = 4_000_001;
         let seen = self.ask(kid, PASSER_BY);
         self.resolver.forget(WaiterId(PASSER_BY));
-        assert_eq!(seen == Seen::Wait, self.resolver.has_requests(), "{kid}: {seen:?}");
+        // A key that is still fresh may be asked for ahead; then nobody waits.
+        assert!(seen != Seen::Wait || self.resolver.needs_tick(), "{kid}: {seen:?}");
         seen == Seen::Wait
     }
 }
@@ -149,13 +152,14 @@ pub struct Reply {
     status: Option<u16>,
     cache_control: Vec<String>,
     age: Option<String>,
+    etag: Option<String>,
     body: Option<Vec<u8>>,
 }
 
 impl Reply {
     /// Nothing: a time-out, a reset, no such cluster.
     pub fn silence() -> Reply {
-        Reply { status: None, cache_control: Vec::new(), age: None, body: None }
+        Reply { status: None, cache_control: Vec::new(), age: None, etag: None, body: None }
     }
 
     /// A status with an empty body.
@@ -194,6 +198,12 @@ impl Reply {
     pub fn cache(mut self, value: &str) -> Reply {
         self.cache_control.push(value.to_owned());
         self
+    }
+
+    /// With this entity tag.
+    #[must_use]
+    pub fn etag(self, value: &str) -> Reply {
+        Reply { etag: Some(value.to_owned()), ..self }
     }
 
     /// With this `age`.

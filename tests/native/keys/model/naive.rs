@@ -90,7 +90,9 @@ impl Naive {
             if self.now < spoken.until {
                 let old = self.now - spoken.at >= REFETCH_INTERVAL;
                 let worth_asking = lacks(&spoken.what, kid) && old && pause == 0;
-                return if worth_asking { (Seen::Wait, idle) } else { (seen(&spoken.what, kid), false) };
+                // The last fifth of the freshness: whoever comes first has it asked for ahead.
+                let ahead = pause == 0 && self.now >= spoken.until - (spoken.until - spoken.at) / 5;
+                return if worth_asking { (Seen::Wait, idle) } else { (seen(&spoken.what, kid), idle && ahead) };
             }
             if !memory.failures.is_empty() && self.now < spoken.until + STALE_IF_ERROR {
                 return (seen(&spoken.what, kid), idle && pause == 0);

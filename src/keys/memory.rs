@@ -1,0 +1,401 @@
+//! What is remembered about keys: by name, or as one set.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::{info, warn};
+use lru::LruCache;
+
+use super::answer::{Answer, Failure, OneKey};
+use super::jitter::Jitter;
+use super::shared::{MAX_SHARED_DOCUMENT, Record};
+use super::slot::{BackOff, FIRST_RETRY, Serving, Slot, Term};
+use super::{Resolution, Subject};
+use crate::clock::Now;
+use crate::config::{Config, KeyPath, Keys};
+use crate::denial::Denial;
+use crate::jose::jwk::{AccessKey, KeyDocument, KeySet, Provenance};
+use crate::jose::native::Verify;
+use crate::jose::token::Kid;
+
+/// Statuses under which a key that was read is shared: no answer of the key service has them.
+const UNUSABLE: u16 = 0;
+const DISABLED: u16 = 1;
+
+/// The longest time in seconds that a client is told to stay away for.
+const LONGEST_RETRY_AFTER: u64 = 30;
+
+/// What is remembered of one key.
+#[derive(Debug)]
+enum Held {
+    Key(Rc<AccessKey>),
+    Unknown,
+    Unusable,
+    Disabled,
+    Deleted,
+}
+
+/// What the memory has to say about a name.
+#[derive(Debug)]
+pub(super) enum Lookup {
+    /// This, at once. `ask`: ask in the background as well.
+    Known { resolution: Resolution, ask: bool },
+    /// Somebody has to ask. `newcomer`: nobody ever asked about this name, or long ago.
+    Absent { newcomer: bool },
+}
+
+/// What an answer changed.
+#[derive(Debug)]
+pub(super) enum Learnt<'a> {
+    /// Something that other workers may know; none if it is secret, or too large to share.
+    New { term: Term, share: Option<Share<'a>> },
+    /// What is held is still right.
+    Unchanged(Term),
+    /// Nothing: no answer, for the so many-th time in a row.
+    Failure { failures: u32, retry_at: Duration },
+}
+
+/// What other workers may know of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share<'a> {
+    pub(super) status: u16,
+    pub(super) body: &'a [u8],
+    /// The key cannot be used, or is not there.
+    pub(super) refusal: bool,
+}
+
+/// When a request was sent and when its answer came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) asked_at: Duration,
+    pub(super) answered_at: Duration,
+}
+
+impl Span {
+    fn term(self, freshness: Duration) -> Term {
+        let Self { asked_at, answered_at } = self;
+        Term { asked_at, answered_at, fresh_until: answered_at.saturating_add(freshness) }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    config: Rc<Config>,
+    native: Option<Verify>,
+    inline: BTreeMap<Kid, Held>,
+    /// One-key mode: keys that the service knows.
+    known: LruCache<Kid, Slot<Held>>,
+    /// One-key mode: names without a usable key, and names whose first request failed. Apart from the keys, so that a
+    /// flood of random names cannot push a key out.
+    unknown: LruCache<Kid, Slot<Held>>,
+    /// Set mode: all keys of the last answer.
+    set: Slot<BTreeMap<Kid, Held>>,
+    jitter: Jitter,
+}
+
+impl Memory {
+    pub(super) fn new(config: Rc<Config>, native: Option<Verify>, jitter: Jitter) -> Self {
+        let inline = config.keys.inline.as_ref().and_then(|inline| {
+            let provenance = Provenance { symmetric: true, ..provenance(&config.keys, &config, native) };
+            KeySet::parse(inline.as_bytes(), provenance).ok()
+        });
+        Self {
+            inline: inline.map(held_keys).unwrap_or_default(),
+            // Bounded by `enforce`: a bounded LruCache reserves all its memory at once.
+            known: LruCache::unbounded(),
+            unknown: LruCache::unbounded(),
+            set: Slot::default(),
+            config,
+            native,
+            jitter,
+        }
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.config.keys
+    }
+
+    fn provenance(&self) -> Provenance<'_> {
+        provenance(&self.config.keys, &self.config, self.native)
+    }
+
+    /// What is known about `kid`, and whom to ask about it.
+    pub(super) fn look_up(&mut self, kid: &Kid, now: Now) -> (Subject, Lookup) {
+        let known = |resolution| Lookup::Known { resolution, ask: false };
+        if let Some(held) = self.inline.get(kid) {
+            return (Subject::Set, known(held.resolution(now)));
+        }
+        match self.config.keys.source.as_ref().map(|source| &source.path) {
+            None => (Subject::Set, known(Resolution::Refused(Denial::KeyUnknown))),
+            Some(KeyPath::OneKey(..)) => (Subject::Key(kid.clone()), self.look_up_one(kid, now)),
+            Some(KeyPath::Set(_)) => (Subject::Set, self.look_up_in_set(kid, now)),
+        }
+    }
+
+    fn look_up_one(&mut self, kid: &Kid, now: Now) -> Lookup {
+        let stale_if_error = self.config.keys.stale_if_error;
+        let slot = self.known.get(kid).or_else(|| self.unknown.get(kid));
+        match slot.map(|slot| slot.serve(now.monotonic, stale_if_error)) {
+            Some(Serving::Held { value, ask }) => Lookup::Known { resolution: value.resolution(now), ask },
+            Some(Serving::BackingOff(pause)) => unavailable(pause),
+            Some(Serving::Absent) => Lookup::Absent { newcomer: false },
+            None => Lookup::Absent { newcomer: true },
+        }
+    }
+
+    fn look_up_in_set(&mut self, kid: &Kid, now: Now) -> Lookup {
+        let answered_at = self.set.term().map(|term| term.answered_at).unwrap_or_default();
+        let old = now.monotonic.saturating_sub(answered_at) >= self.config.keys.refetch_interval;
+        match self.set.serve(now.monotonic, self.config.keys.stale_if_error) {
+            Serving::Held { value, ask } => match value.get(kid) {
+                Some(held) => Lookup::Known { resolution: held.resolution(now), ask },
+                // The set may have grown. While the key service fails, its last word counts.
+                None if old && self.set.is_fresh(now.monotonic) && self.set.may_retry(now.monotonic) => {
+                    Lookup::Absent { newcomer: false }
+                }
+                None => Lookup::Known { resolution: Resolution::Refused(Denial::KeyUnknown), ask },
+            },
+            Serving::BackingOff(pause) => unavailable(pause),
+            Serving::Absent => Lookup::Absent { newcomer: false },
+        }
+    }
+
+    /// The entity tag of what is held, for a conditional request.
+    pub(super) fn etag(&self, subject: &Subject) -> Option<&str> {
+        let etag = match subject {
+            Subject::Key(kid) => self.slot(kid).map(Slot::etag).unwrap_or_default(),
+            Subject::Set => self.set.etag(),
+        };
+        std::str::from_utf8(etag).ok().filter(|etag| !etag.is_empty())
+    }
+
+    /// When what is held was asked for and answered, and until when it is fresh.
+    pub(super) fn term(&self, subject: &Subject) -> Option<Term> {
+        match subject {
+            Subject::Key(kid) => self.slot(kid).and_then(Slot::term),
+            Subject::Set => self.set.term(),
+        }
+    }
+
+    fn slot(&self, kid: &Kid) -> Option<&Slot<Held>> {
+        self.known.peek(kid).or_else(|| self.unknown.peek(kid))
+    }
+
+    /// Takes the answer to a request about `subject`.
+    pub(super) fn learn<'a>(&mut self, subject: &Subject, answer: Option<Answer<'a>>, span: Span) -> Learnt<'a> {
+        let learnt = answer.ok_or(Failure::NoAnswer).and_then(|answer| match subject {
+            _ if answer.status == 304 => self.renew(subject, &answer, span),
+            Subject::Key(kid) => self.learn_one(kid, &answer, span),
+            Subject::Set => self.learn_set(&answer, span),
+        });
+        learnt.unwrap_or_else(|failure| {
+            match subject {
+                Subject::Key(kid) => info!("key service failed for key {kid}: {failure}"),
+                Subject::Set => info!("key service failed: {failure}"),
+            }
+            let (failures, retry_at) = self.fail(subject, span.answered_at);
+            Learnt::Failure { failures, retry_at }
+        })
+    }
+
+    /// The term of an answer. Jitter only shortens it.
+    fn term_of(&mut self, answer: &Answer<'_>, span: Span) -> Term {
+        let keys = &self.config.keys;
+        let freshness = answer.freshness(keys.max_age, keys.max_age_limit);
+        span.term(self.jitter.shorten(freshness, 10))
+    }
+
+    fn renew(&mut self, subject: &Subject, answer: &Answer<'_>, span: Span) -> Result<Learnt<'static>, Failure> {
+        let term = self.term_of(answer, span);
+        let renewed = match subject {
+            Subject::Key(kid) => match self.known.peek_mut(kid) {
+                Some(slot) => slot.renew(term),
+                None => false,
+            },
+            Subject::Set => self.set.renew(term),
+        };
+        if renewed { Ok(Learnt::Unchanged(term)) } else { Err(Failure::Status(304)) }
+    }
+
+    fn learn_one<'a>(&mut self, kid: &Kid, answer: &Answer<'a>, span: Span) -> Result<Learnt<'a>, Failure> {
+        let provenance = Provenance { default_owner: None, symmetric: true, ..self.provenance() };
+        let said = answer.one_key(kid, provenance)?;
+        if let OneKey::Unusable(reason) = &said {
+            warn!("key {kid} cannot be used: {reason}");
+        }
+        let term = match said {
+            OneKey::Document(_) => self.term_of(answer, span),
+            _ => span.term(self.config.keys.negative_max_age),
+        };
+        let share = share_of(&said, answer);
+        self.put(kid, Held::from(said), answer.etag.unwrap_or_default(), term);
+        Ok(Learnt::New { term, share })
+    }
+
+    fn put(&mut self, kid: &Kid, held: Held, etag: &[u8], term: Term) {
+        let registered = matches!(held, Held::Key(_) | Held::Disabled);
+        let (of, other) =
+            if registered { (&mut self.known, &mut self.unknown) } else { (&mut self.unknown, &mut self.known) };
+        other.pop(kid);
+        let mut slot = Slot::default();
+        // A refusal is asked for anew: a tag could be that of a document that has become unusable.
+        slot.fill(held, if registered { etag } else { &[] }, term);
+        of.put(kid.clone(), slot);
+        enforce(of, self.config.keys.max_entries);
+    }
+
+    fn learn_set<'a>(&mut self, answer: &Answer<'a>, span: Span) -> Result<Learnt<'a>, Failure> {
+        let set = answer.set(self.provenance(), self.config.keys.max_entries)?;
+        for (kid, reason) in &set.dropped {
+            match kid {
+                Some(kid) => warn!("key {kid} of the set cannot be used: {reason}"),
+                None => warn!("a key of the set without a usable name: {reason}"),
+            }
+        }
+        let term = self.term_of(answer, span);
+        let body = answer.body.filter(|_| !set.holds_secrets);
+        self.set.fill(held_keys(set), answer.etag.unwrap_or_default(), term);
+        Ok(Learnt::New { term, share: body.map(|body| Share { status: 200, body, refusal: false }) })
+    }
+
+    /// Takes what another worker has learnt, if it is newer than what is held. False if it cannot be read.
+    pub(super) fn adopt(&mut self, subject: &Subject, record: &Record<'_>) -> bool {
+        let answer = Answer {
+            status: record.status,
+            cache_control: &[],
+            age: None,
+            etag: Some(record.etag),
+            body: Some(record.body),
+        };
+        let keys = &self.config.keys;
+        let longest = record.term.answered_at.saturating_add(keys.max_age_limit.max(keys.max_age));
+        let term = Term { fresh_until: record.term.fresh_until.min(longest), ..record.term };
+        match subject {
+            Subject::Key(kid) => {
+                let held = match record.status {
+                    UNUSABLE => Held::Unusable,
+                    DISABLED => Held::Disabled,
+                    _ => {
+                        // Whatever other workers say, this one believes no secret from a place that all can read.
+                        let provenance = Provenance { default_owner: None, symmetric: false, ..self.provenance() };
+                        match answer.one_key(kid, provenance) {
+                            Ok(OneKey::Unusable(_)) | Err(_) => return false,
+                            Ok(said) => Held::from(said),
+                        }
+                    }
+                };
+                self.put(kid, held, record.etag, term);
+            }
+            Subject::Set => match answer.set(self.provenance(), self.config.keys.max_entries) {
+                Ok(set) => self.set.fill(held_keys(set), record.etag, term),
+                Err(_) => return false,
+            },
+        }
+        true
+    }
+
+    /// Remembers that there is no answer about `subject`: how often in a row, and when to ask again.
+    pub(super) fn fail(&mut self, subject: &Subject, now: Duration) -> (u32, Duration) {
+        let (failures, pause) = self.back_off(subject).next();
+        let retry_at = now.saturating_add(self.jitter.shorten(pause, 4).max(FIRST_RETRY));
+        self.fail_until(subject, failures, retry_at);
+        (failures, retry_at)
+    }
+
+    /// Remembers a failure that another worker has seen.
+    pub(super) fn fail_until(&mut self, subject: &Subject, failures: u32, retry_at: Duration) {
+        *self.back_off(subject) = BackOff::new(failures, retry_at);
+    }
+
+    fn back_off(&mut self, subject: &Subject) -> &mut BackOff {
+        let kid = match subject {
+            Subject::Set => return self.set.back_off(),
+            Subject::Key(kid) => kid,
+        };
+        if self.known.contains(kid) {
+            return self.known.get_or_insert_mut(kid.clone(), Slot::default).back_off();
+        }
+        if !self.unknown.contains(kid) {
+            self.unknown.put(kid.clone(), Slot::default());
+            enforce(&mut self.unknown, self.config.keys.max_entries);
+        }
+        self.unknown.get_or_insert_mut(kid.clone(), Slot::default).back_off()
+    }
+}
+
+fn provenance<'a>(keys: &'a Keys, config: &Config, native: Option<Verify>) -> Provenance<'a> {
+    Provenance {
+        default_owner: keys.issuer.as_deref(),
+        default_audiences: &keys.audiences,
+        symmetric: false,
+        slow_algorithms: config.allow_slow_algorithms,
+        native,
+    }
+}
+
+/// Never a secret: an enabled public key is shared as it came, of everything else only what it means.
+fn share_of<'a>(said: &OneKey, answer: &Answer<'a>) -> Option<Share<'a>> {
+    let meaning = |status| Some(Share { status, body: &[], refusal: true });
+    match said {
+        OneKey::Document(KeyDocument::Enabled(key)) if key.verifying_key.is_secret() => None,
+        OneKey::Document(KeyDocument::Enabled(_)) => {
+            let body = answer.body.filter(|body| body.len() <= MAX_SHARED_DOCUMENT)?;
+            Some(Share { status: 200, body, refusal: false })
+        }
+        OneKey::Document(KeyDocument::Disabled) => Some(Share { status: DISABLED, body: &[], refusal: false }),
+        OneKey::Document(KeyDocument::Deleted) | OneKey::Deleted => meaning(410),
+        OneKey::Unknown => meaning(404),
+        OneKey::Unusable(_) => meaning(UNUSABLE),
+    }
+}
+
+impl Held {
+    fn resolution(&self, now: Now) -> Resolution {
+        match self {
+            Self::Key(key) if key.expires.is_some_and(|exp| now.unix > exp) => Resolution::Refused(Denial::KeyExpired),
+            Self::Key(key) => Resolution::Key(Rc::clone(key)),
+            Self::Unknown => Resolution::Refused(Denial::KeyUnknown),
+            Self::Unusable => Resolution::Refused(Denial::KeyUnusable),
+            Self::Disabled => Resolution::Refused(Denial::KeyDisabled),
+            Self::Deleted => Resolution::Refused(Denial::KeyDeleted),
+        }
+    }
+}
+
+impl From<KeyDocument> for Held {
+    fn from(document: KeyDocument) -> Self {
+        match document {
+            KeyDocument::Enabled(key) => Self::Key(Rc::new(*key)),
+            KeyDocument::Disabled => Self::Disabled,
+            KeyDocument::Deleted => Self::Deleted,
+        }
+    }
+}
+
+impl From<OneKey> for Held {
+    fn from(said: OneKey) -> Self {
+        match said {
+            OneKey::Document(document) => Self::from(document),
+            OneKey::Unusable(_) => Self::Unusable,
+            OneKey::Unknown => Self::Unknown,
+            OneKey::Deleted => Self::Deleted,
+        }
+    }
+}
+
+fn held_keys(set: KeySet) -> BTreeMap<Kid, Held> {
+    set.keys.into_iter().map(|(kid, document)| (kid, Held::from(document))).collect()
+}
+
+fn enforce(cache: &mut LruCache<Kid, Slot<Held>>, max_entries: usize) {
+    while cache.len() > max_entries {
+        cache.pop_lru();
+    }
+}
+
+fn unavailable(pause: Duration) -> Lookup {
+    let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0)).clamp(1, LONGEST_RETRY_AFTER);
+    let retry_after = u32::try_from(seconds).unwrap_or(1);
+    Lookup::Known { resolution: Resolution::Refused(Denial::KeyServiceUnavailable { retry_after }), ask: false }
+}
