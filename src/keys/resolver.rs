@@ -104,7 +104,7 @@ impl Resolver {
     /// `seed` of the jitter; without one, times are exact.
     pub fn new(config: Rc<Config>, native: Option<Verify>, seed: Option<u64>) -> Self {
         Self {
-            source: config.keys.source.as_ref().map(SourceId::of),
+            source: SourceId::of(&config),
             memory: Memory::new(config, native, Jitter::new(seed)),
             fetches: BTreeMap::new(),
             under_way: BTreeMap::new(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::slot::Term;
-use crate::config::{KeyPath, KeySource};
+use crate::config::{Config, KeyPath};
 use crate::jose::token::Kid;
 
 /// Places for answers about one key, and for who asks about it.
@@ -25,12 +25,15 @@ pub(super) const MAX_SHARED_DOCUMENT: usize = 4 << 10;
 /// The first byte of everything that is written.
 const VERSION: u8 = 1;
 
-/// What tells key services apart: equal for two configurations that ask the same one in the same way.
+/// What tells sources apart: equal for two configurations that ask the same key service in the same way and read its
+/// answers alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SourceId([u8; 16]);
 
 impl SourceId {
-    pub(super) fn of(source: &KeySource) -> Self {
+    /// None if there is no key service.
+    pub(super) fn of(config: &Config) -> Option<Self> {
+        let source = config.keys.source.as_ref()?;
         let mut hash = Sha256::new();
         let mut field = |text: &str| {
             hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -53,7 +56,12 @@ impl SourceId {
             field(name);
             field(value);
         }
-        Self(first_half(hash))
+        field(config.keys.issuer.as_deref().unwrap_or_default());
+        field(if config.allow_slow_algorithms { "slow" } else { "" });
+        for audience in &config.keys.audiences {
+            field(audience);
+        }
+        Some(Self(first_half(hash)))
     }
 }
 

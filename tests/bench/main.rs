@@ -54,8 +54,8 @@ fn main() -> ExitCode {
 
 fn bench() -> Result<(), String> {
     let size = Size::from_environment()?;
-    let outcome = run::run(size)?;
     let machine = Machine::of_this_run(size);
+    let outcome = run::run(size)?;
     let report = report::markdown(&outcome, &machine);
     println!("\n{report}");
 
