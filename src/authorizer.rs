@@ -3,15 +3,17 @@
 use std::rc::Rc;
 
 use crate::carriage::{Carriage, PathEdit, Removal};
-use crate::claims::{Protocol, Requirements, Verified};
+use crate::claims::{Authentic, Protocol, Requirements, Verified};
 use crate::clock::Now;
 use crate::config::{Config, TokenRules};
 use crate::denial::Denial;
+use crate::jose::jwk::AccessKey;
 use crate::jose::native::Verify;
 use crate::jose::token::{Kid, UntrustedToken};
 use crate::keys::{Resolution, Resolver, WaiterId};
 use crate::request::{RequestHead, trim};
 use crate::route::{Handling, Service};
+use crate::tokens::{Remembered, Tokens};
 
 /// Decides requests by one configuration. One for each worker; holds the keys.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct Authorizer {
     config: Rc<Config>,
     denied: TokenRules,
     keys: Resolver,
+    /// None if the platform wants every token verified anew.
+    tokens: Option<Tokens>,
 }
 
 /// What the host can do besides the ABI's own calls.
@@ -28,6 +32,8 @@ pub struct Platform {
     pub verify: Option<Verify>,
     /// Seed of the jitter that keeps a fleet of proxies from asking in step. Not a secret.
     pub seed: Option<u64>,
+    /// Tokens that were verified are remembered.
+    pub remember_tokens: bool,
 }
 
 /// What to take off a request at once, before anything is decided.
@@ -49,7 +55,7 @@ pub enum Step {
 }
 
 /// What happens to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// Goes on without a check: an `open` route or a preflight.
     Pass,
@@ -73,6 +79,7 @@ pub struct Restoration {
 #[derive(Debug)]
 pub struct Waiting {
     waiter: WaiterId,
+    text: Box<str>,
     token: UntrustedToken,
     kid: Kid,
     audience: Audience,
@@ -93,6 +100,7 @@ impl Authorizer {
         let config = Rc::new(config);
         Self {
             denied: TokenRules { audiences: Box::default(), ..config.license.clone() },
+            tokens: platform.remember_tokens.then(Tokens::default),
             keys: Resolver::new(Rc::clone(&config), platform.verify, platform.seed),
             config,
         }
@@ -120,24 +128,32 @@ impl Authorizer {
         };
         let Carriage { token, removal } = Carriage::read(request);
         let removals = removals(ours, &removal);
-        let step = match self.read_token(request, token, audience) {
+        let token =
+            if audience != Audience::Cpix && is_tunnel(request) { Err(Denial::TunnelNotConfigured) } else { token };
+        let step = match token {
             Err(denial) => Step::Done(Decision::Deny(denial)),
-            Ok((token, kid)) => self.resume(Waiting { waiter, token, kid, audience, removal }, now),
+            Ok(text) => self.on_token(text.into(), audience, removal, waiter, now),
         };
         (removals, step)
     }
 
-    /// Rows 3 to 10 of the table of decisions, as far as they need no key.
-    fn read_token(
-        &self,
-        request: RequestHead<'_>,
-        token: Result<String, Denial>,
-        audience: Audience,
-    ) -> Result<(UntrustedToken, Kid), Denial> {
-        if audience != Audience::Cpix && is_tunnel(request) {
-            return Err(Denial::TunnelNotConfigured);
+    fn on_token(&mut self, text: Box<str>, audience: Audience, removal: Removal, waiter: WaiterId, now: Now) -> Step {
+        if let Some(remembered) = self.tokens.as_mut().and_then(|tokens| tokens.get(&text))
+            // Past its freshness, or after it was replaced, the key is looked at together with the token.
+            && let Resolution::Key(key) = self.keys.resolve(&remembered.kid, waiter, now)
+            && key.fingerprint == remembered.key.fingerprint
+        {
+            return Step::Done(self.decide(remembered.authentic, &key, &text, audience, removal, now));
         }
-        let token = UntrustedToken::parse(&token?, self.config.max_token_bytes)?;
+        match self.read_token(&text) {
+            Err(denial) => Step::Done(Decision::Deny(denial)),
+            Ok((token, kid)) => self.resume(Waiting { waiter, text, token, kid, audience, removal }, now),
+        }
+    }
+
+    /// Rows 8 to 10 of the table of decisions, as far as they need no key.
+    fn read_token(&self, text: &str) -> Result<(UntrustedToken, Kid), Denial> {
+        let token = UntrustedToken::parse(text, self.config.max_token_bytes)?;
         if token.header().is_session_token {
             return Err(Denial::SessionTokenPresented);
         }
@@ -152,16 +168,43 @@ impl Authorizer {
             Resolution::Refused(denial) => return Step::Done(Decision::Deny(denial)),
             Resolution::Key(key) => key,
         };
-        let (rules, protocol) = match waiting.audience {
+        let authentic = match Authentic::new(&waiting.token, &key) {
+            Err(denial) => return Step::Done(Decision::Deny(denial)),
+            Ok(authentic) => Rc::new(authentic),
+        };
+        let Waiting { text, kid, audience, removal, .. } = waiting;
+        let decision = self.decide(Rc::clone(&authentic), &key, &text, audience, removal, now);
+        if let (Some(tokens), Decision::Allow(..)) = (&mut self.tokens, &decision) {
+            tokens.insert(text, Remembered { kid: Rc::new(kid), key, authentic });
+        }
+        Step::Done(decision)
+    }
+
+    /// Rows 13 to 19, as far as they do not depend on the token alone.
+    fn decide(
+        &mut self,
+        authentic: Rc<Authentic>,
+        key: &AccessKey,
+        text: &str,
+        audience: Audience,
+        removal: Removal,
+        now: Now,
+    ) -> Decision {
+        let (rules, protocol) = match audience {
             Audience::License => (&self.config.license, Some(Protocol::Rest)),
             Audience::Nobody => (&self.denied, Some(Protocol::Rest)),
             Audience::Cpix => (&self.config.cpix, None),
         };
         let required = Requirements { rules, clock_skew: self.config.clock_skew, protocol };
-        Step::Done(match Verified::new(&waiting.token, &key, required, now.unix) {
-            Ok(verified) => Decision::Allow(verified, self.restoration(waiting.removal)),
-            Err(denial) => Decision::Deny(denial),
-        })
+        match Verified::new(authentic, key, required, now.unix) {
+            Ok(verified) => Decision::Allow(verified, self.restoration(removal)),
+            Err(denial) => {
+                if let (Some(tokens), Denial::TokenExpired | Denial::TokenTooOld) = (&mut self.tokens, &denial) {
+                    tokens.remove(text);
+                }
+                Decision::Deny(denial)
+            }
+        }
     }
 
     fn restoration(&self, removal: Removal) -> Restoration {

@@ -1,6 +1,8 @@
-//! Signature, claims, times and audience of a token -> [`Verified`]. The order of the checks is the order of decisions:
-//! the signature comes before any claim, authentication before authorisation.
+//! Signature and claims of a token -> [`Authentic`]; with times, audience and the rules of a service -> [`Verified`].
+//! The order of the checks is the order of decisions: the signature comes before any claim, authentication before
+//! authorisation.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::config::TokenRules;
@@ -39,39 +41,94 @@ pub struct Requirements<'a> {
     pub protocol: Option<Protocol>,
 }
 
-/// The claims of a token whose signature, claims, times and audience hold. Only [`Verified::new`] makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+/// The claims of a token whose signature is right and whose claims are of the right form: what does not change while the
+/// key does not. Only [`Authentic::new`] makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Authentic {
     issuer: Box<str>,
     subject: Box<str>,
+    version: f64,
+    issued_at: Option<i64>,
+    expires: Option<i64>,
+    not_before: Option<i64>,
+    /// None if `aud` is missing or malformed.
+    audiences: Option<Box<[Box<str>]>>,
+    /// None if absent; what is no string is empty, which is no protocol's name.
+    protocol: Option<Box<str>>,
 }
 
-impl Verified {
-    /// Checks `token` against the key that it names, at `now` in seconds since the epoch.
+impl Authentic {
+    /// Checks what only the key and the token decide: row 13 of the table of decisions, less the accepted versions.
     ///
     /// # Errors
-    /// The first of rows 13 to 19 of the table of decisions that fails: MDRM-505, 509, 510, 511, 508, 503, 521.
-    pub fn new(token: &UntrustedToken, key: &AccessKey, required: Requirements<'_>, now: i64) -> Result<Self, Denial> {
+    /// Causes of MDRM-505.
+    pub fn new(token: &UntrustedToken, key: &AccessKey) -> Result<Self, Denial> {
         check_signature(token, key)?;
         let claims = token.claims()?;
         let issuer = text(&claims, "iss").filter(|issuer| **issuer == *key.owner).ok_or(Denial::IssuerNotOwner)?;
         let subject = text(&claims, "sub").ok_or(Denial::ClaimNotText("sub"))?;
         text(&claims, "jti").ok_or(Denial::ClaimNotText("jti"))?;
-        check_version(&claims, required.rules)?;
-        check_times(&claims, required, now)?;
-        check_audience(&claims, key, required.rules)?;
-        check_protocol(&claims, required.protocol)?;
-        Ok(Self { issuer, subject })
+        let time = |name| claims.get(name).map(|value| seconds(value, name)).transpose();
+        Ok(Self {
+            issuer,
+            subject,
+            version: claims.get("ver").and_then(Value::number).ok_or(Denial::VersionNotAccepted)?,
+            issued_at: if claims.get("iat").is_some_and(Value::is_null) { None } else { time("iat")? },
+            expires: time("exp")?,
+            not_before: time("nbf")?,
+            audiences: claims.get("aud").and_then(audiences),
+            protocol: claims.get("drm_protocol").map(|claim| claim.text().unwrap_or_default().into()),
+        })
+    }
+}
+
+#[cfg(test)]
+impl Authentic {
+    /// Some claims, for tests of what only carries them.
+    pub(crate) fn for_test() -> Self {
+        Self {
+            issuer: "o".into(),
+            subject: "s".into(),
+            version: 1.0,
+            issued_at: None,
+            expires: None,
+            not_before: None,
+            audiences: None,
+            protocol: None,
+        }
+    }
+}
+
+/// The claims of a token whose signature, claims, times and audience hold. Only [`Verified::new`] makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified(Rc<Authentic>);
+
+impl Verified {
+    /// Checks what the service and the time decide, `now` in seconds since the epoch.
+    ///
+    /// # Errors
+    /// The first of rows 13 to 19 of the table of decisions that fails: MDRM-505, 509, 510, 511, 508, 503, 521.
+    pub fn new(
+        authentic: Rc<Authentic>,
+        key: &AccessKey,
+        required: Requirements<'_>,
+        now: i64,
+    ) -> Result<Self, Denial> {
+        check_version(&authentic, required.rules)?;
+        check_times(&authentic, required, now)?;
+        check_audience(&authentic, key, required.rules)?;
+        check_protocol(&authentic, required.protocol)?;
+        Ok(Self(authentic))
     }
 
     /// The owner of the key.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.0.issuer
     }
 
     /// The content that the token is for.
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.0.subject
     }
 }
 
@@ -87,31 +144,22 @@ fn check_signature(token: &UntrustedToken, key: &AccessKey) -> Result<(), Denial
     if verifies { Ok(()) } else { Err(Denial::SignatureInvalid) }
 }
 
-fn check_version(claims: &Object<'_>, rules: &TokenRules) -> Result<(), Denial> {
-    let version = claims.get("ver").and_then(Value::number).ok_or(Denial::VersionNotAccepted)?;
-    let accepted = rules.versions.iter().any(|accepted| f64::from(*accepted) == version);
+fn check_version(claims: &Authentic, rules: &TokenRules) -> Result<(), Denial> {
+    let accepted = rules.versions.iter().any(|accepted| f64::from(*accepted) == claims.version);
     if accepted { Ok(()) } else { Err(Denial::VersionNotAccepted) }
 }
 
-fn check_times(claims: &Object<'_>, required: Requirements<'_>, now: i64) -> Result<(), Denial> {
-    // The ranges of all three come before any comparison: a broken time is MDRM-505, whatever the others say.
-    let issued_at = match claims.get("iat") {
-        Some(iat) if !iat.is_null() => Some(seconds(iat, "iat")?),
-        _ => None,
-    };
-    let expires = claims.get("exp").map(|exp| seconds(exp, "exp")).transpose()?;
-    let not_before = claims.get("nbf").map(|nbf| seconds(nbf, "nbf")).transpose()?;
-
-    let issued_at = issued_at.ok_or(Denial::IssuedAtMissing)?;
+fn check_times(claims: &Authentic, required: Requirements<'_>, now: i64) -> Result<(), Denial> {
+    let issued_at = claims.issued_at.ok_or(Denial::IssuedAtMissing)?;
     let (now, skew) = (millis(now), duration_millis(required.clock_skew));
     let max_age = duration_millis(required.rules.max_age);
     if millis(issued_at) > now.saturating_add(skew) {
         return Err(Denial::IssuedInFuture);
     }
-    if not_before.is_some_and(|nbf| millis(nbf) > now.saturating_add(skew)) {
+    if claims.not_before.is_some_and(|nbf| millis(nbf) > now.saturating_add(skew)) {
         return Err(Denial::NotYetValid);
     }
-    if expires.is_some_and(|exp| now > millis(exp).saturating_add(skew)) {
+    if claims.expires.is_some_and(|exp| now > millis(exp).saturating_add(skew)) {
         return Err(Denial::TokenExpired);
     }
     if now > millis(issued_at).saturating_add(max_age).saturating_add(skew) {
@@ -120,16 +168,18 @@ fn check_times(claims: &Object<'_>, required: Requirements<'_>, now: i64) -> Res
     Ok(())
 }
 
-/// RFC 7519 section 4.1.3: a string or an array of strings. One of them must be an audience of the service and a
-/// purpose of the key.
-fn check_audience(claims: &Object<'_>, key: &AccessKey, rules: &TokenRules) -> Result<(), Denial> {
-    let aud = claims.get("aud").ok_or(Denial::AudienceMalformed)?;
-    let audiences = match aud.text() {
-        Some(one) => vec![one],
-        None => aud.texts().ok_or(Denial::AudienceMalformed)?,
-    };
-    let mut accepted =
-        rules.audiences.iter().filter(|audience| audiences.iter().any(|aud| **aud == ***audience)).peekable();
+/// RFC 7519 section 4.1.3: a string or an array of strings.
+fn audiences(aud: Value<'_>) -> Option<Box<[Box<str>]>> {
+    match aud.text() {
+        Some(one) => Some([one.into()].into()),
+        None => aud.texts().map(|several| several.into_iter().map(Into::into).collect()),
+    }
+}
+
+/// One audience must be the service's and a purpose of the key.
+fn check_audience(claims: &Authentic, key: &AccessKey, rules: &TokenRules) -> Result<(), Denial> {
+    let audiences = claims.audiences.as_ref().ok_or(Denial::AudienceMalformed)?;
+    let mut accepted = rules.audiences.iter().filter(|audience| audiences.contains(audience)).peekable();
     if accepted.peek().is_none() {
         return Err(Denial::AudienceNotAccepted);
     }
@@ -137,11 +187,9 @@ fn check_audience(claims: &Object<'_>, key: &AccessKey, rules: &TokenRules) -> R
     if in_scope { Ok(()) } else { Err(Denial::AudienceNotInKeyScope) }
 }
 
-fn check_protocol(claims: &Object<'_>, protocol: Option<Protocol>) -> Result<(), Denial> {
-    match (protocol, claims.get("drm_protocol")) {
-        (Some(protocol), Some(claim)) if claim.text().as_deref() != Some(protocol.claim()) => {
-            Err(Denial::ProtocolMismatch)
-        }
+fn check_protocol(claims: &Authentic, protocol: Option<Protocol>) -> Result<(), Denial> {
+    match (protocol, &claims.protocol) {
+        (Some(protocol), Some(claim)) if **claim != *protocol.claim() => Err(Denial::ProtocolMismatch),
         _ => Ok(()),
     }
 }

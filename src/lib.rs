@@ -26,3 +26,4 @@ pub mod keys;
 pub mod reply;
 pub mod request;
 pub mod route;
+mod tokens;

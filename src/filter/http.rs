@@ -42,7 +42,7 @@ impl Http {
             plugin.forget(self.stream.id);
             return denied;
         }
-        if !plugin.has_requests() {
+        if !plugin.has_requests(now) {
             return decision;
         }
         // A key must be fetched, for this request or in the background.

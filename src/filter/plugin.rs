@@ -13,7 +13,7 @@ use crate::clock::Now;
 use crate::config::KeySource;
 use crate::denial::Denial;
 use crate::keys::answer::Answer;
-use crate::keys::{Consultation, FetchId, KeyRequest, Places, SharedView, WaiterId, Write};
+use crate::keys::{Consultation, FetchId, KeyRequest, Places, SharedView, Ticked, WaiterId, Write};
 use crate::reply::Reply;
 use crate::request::RequestHead;
 
@@ -114,8 +114,8 @@ impl Plugin {
     }
 
     /// Whether requests to the key service are to be sent.
-    pub(super) fn has_requests(&self) -> bool {
-        self.with(|state| state.authorizer.keys().has_requests()).unwrap_or(false)
+    pub(super) fn has_requests(&self, now: Now) -> bool {
+        self.with(|state| state.authorizer.keys().has_requests(now)).unwrap_or(false)
     }
 
     /// Whether requests to the key service wait for a later tick.
@@ -127,9 +127,9 @@ impl Plugin {
     /// what other workers have left. Decisions that become due are kept for [`Self::take_due`].
     pub(super) fn send_requests(&self, now: Now, sharing: bool, mut send: impl FnMut(&KeySource, &KeyRequest) -> bool) {
         self.with(|state| {
-            while let Some(request) = state.authorizer.keys().next_request(now) {
+            while let Some(mut request) = state.authorizer.keys().next_request(now) {
                 let shared = if sharing { SharedPlaces::read(request.places.clone()) } else { None };
-                if shared.as_ref().is_none_or(|shared| state.may_ask(&request, shared, now)) {
+                if shared.as_ref().is_none_or(|shared| state.may_ask(&mut request, shared, now)) {
                     let sent = state.authorizer.keys().source().is_some_and(|source| send(source, &request));
                     if !sent {
                         state.warn_of_cluster();
@@ -149,8 +149,13 @@ impl Plugin {
     /// Time has passed. Decisions that become due are kept for [`Self::take_due`].
     pub(super) fn on_tick(&self, now: Now) {
         self.with(|state| {
-            let ready = state.authorizer.keys().on_tick(now);
+            let Ticked { ready, turned_away } = state.authorizer.keys().on_tick(now);
             state.resume(ready, now);
+            for waiter in turned_away {
+                if let Some((stream, _)) = state.parked.remove(&waiter) {
+                    state.due.push((stream, Decision::Deny(Denial::TooManyWaiting { retry_after: 1 })));
+                }
+            }
         });
     }
 
@@ -180,10 +185,13 @@ impl State {
     }
 
     /// Whether this worker is the one that asks; otherwise another one does, or has the answer.
-    fn may_ask(&mut self, request: &KeyRequest, shared: &SharedPlaces, now: Now) -> bool {
+    fn may_ask(&mut self, request: &mut KeyRequest, shared: &SharedPlaces, now: Now) -> bool {
         match self.authorizer.keys().consult(request.id, shared.view(), now) {
-            Consultation::Ask(note) => match shared.note.overwrite(&request.places.note, &note) {
-                Written::Yes | Written::No => true,
+            Consultation::Ask { note, conditional } => match shared.note.overwrite(&request.places.note, &note) {
+                Written::Yes | Written::No => {
+                    request.if_none_match.take_if(|_| !conditional);
+                    true
+                }
                 Written::Lost => {
                     self.authorizer.keys().put_back(request.id);
                     false

@@ -139,7 +139,10 @@ impl RootContext for Root {
         match Config::from_json(&configuration, &|name| std::env::var(name).ok()) {
             Ok(config) => {
                 self.sharing = can_share();
-                let authorizer = Authorizer::new(config, Platform { verify: super::verify::probed(), seed: seed() });
+                let authorizer = Authorizer::new(
+                    config,
+                    Platform { verify: super::verify::probed(), seed: seed(), remember_tokens: true },
+                );
                 self.plugins.retain(|plugin| Rc::strong_count(plugin) > 1);
                 self.plugins.push(Rc::new(Plugin::new(configuration, authorizer)));
                 true
@@ -153,7 +156,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let now = now();
-        for plugin in &self.plugins {
+        for plugin in self.plugins.iter().filter(|plugin| !plugin.nested.get()) {
             plugin.on_tick(now);
         }
         self.send_queued(now);

@@ -9,6 +9,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
 
 use super::algorithm::Alg;
 use super::json::{Object, Value};
@@ -30,6 +31,8 @@ pub struct AccessKey {
     pub session_kid: Option<Box<str>>,
     /// Verifies signatures, and fixes their algorithm.
     pub verifying_key: VerifyingKey,
+    /// SHA-256 of the document: tells whether a newly fetched key is the one that verified a token.
+    pub fingerprint: [u8; 32],
 }
 
 /// What a readable key document says.
@@ -152,7 +155,7 @@ impl KeySet {
                 object.as_ref().map_or(true, |object| PRIVATE.iter().any(|name| object.contains(name)));
             let (kid, document) = match object {
                 Err(fault) => (None, Err(Unusable::Json(fault))),
-                Ok(object) => (kid(&object), KeyDocument::read(&object, provenance)),
+                Ok(object) => (kid(&object), KeyDocument::read(element, &object, provenance)),
             };
             if let Some(kid) = &kid {
                 let count = seen.entry(kid.clone()).or_default();
@@ -186,13 +189,13 @@ impl KeyDocument {
     /// [`Unusable`].
     pub fn parse_one(bytes: &[u8], asked: &Kid, provenance: Provenance<'_>) -> Result<Self, Unusable> {
         let object = Object::parse(bytes).map_err(Unusable::Json)?;
-        match Self::read(&object, provenance)? {
+        match Self::read(bytes, &object, provenance)? {
             Self::Enabled(_) if kid(&object).as_ref() != Some(asked) => Err(Unusable::Kid),
             document => Ok(document),
         }
     }
 
-    fn read(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Self, Unusable> {
+    fn read(bytes: &[u8], object: &Object<'_>, provenance: Provenance<'_>) -> Result<Self, Unusable> {
         // First of all: a deleted key is deleted even if the rest of its document is gone or broken.
         match object.get("status").map(Value::text) {
             None => {}
@@ -211,6 +214,7 @@ impl KeyDocument {
             expires: expires(object)?,
             session_kid: text(object, "session_kid")?.map(Into::into),
             verifying_key: verifying_key(object, provenance)?,
+            fingerprint: Sha256::digest(bytes).into(),
         };
         Ok(Self::Enabled(Box::new(key)))
     }

@@ -41,7 +41,7 @@ enum Held {
 pub(super) enum Lookup {
     /// This, at once. `ask`: ask in the background as well.
     Known { resolution: Resolution, ask: bool },
-    /// Somebody has to ask. `newcomer`: nobody ever asked about this name, or long ago.
+    /// Somebody has to ask. `newcomer`: no key of this name was ever seen here, or long ago.
     Absent { newcomer: bool },
 }
 
@@ -120,27 +120,37 @@ impl Memory {
         provenance(&self.config.keys, &self.config, self.native)
     }
 
-    /// What is known about `kid`, and whom to ask about it.
-    pub(super) fn look_up(&mut self, kid: &Kid, now: Now) -> (Subject, Lookup) {
+    /// What to ask the key service about, to learn of `kid`.
+    pub(super) fn subject(&self, kid: &Kid) -> Subject {
+        match self.config.keys.source.as_ref().map(|source| &source.path) {
+            Some(KeyPath::Set(_)) => Subject::Set,
+            _ => Subject::Key(kid.clone()),
+        }
+    }
+
+    /// What is known about `kid`.
+    pub(super) fn look_up(&mut self, kid: &Kid, now: Now) -> Lookup {
         let known = |resolution| Lookup::Known { resolution, ask: false };
         if let Some(held) = self.inline.get(kid) {
-            return (Subject::Set, known(held.resolution(now)));
+            return known(held.resolution(now));
         }
         match self.config.keys.source.as_ref().map(|source| &source.path) {
-            None => (Subject::Set, known(Resolution::Refused(Denial::KeyUnknown))),
-            Some(KeyPath::OneKey(..)) => (Subject::Key(kid.clone()), self.look_up_one(kid, now)),
-            Some(KeyPath::Set(_)) => (Subject::Set, self.look_up_in_set(kid, now)),
+            None => known(Resolution::Refused(Denial::KeyUnknown)),
+            Some(KeyPath::OneKey(..)) => self.look_up_one(kid, now),
+            Some(KeyPath::Set(_)) => self.look_up_in_set(kid, now),
         }
     }
 
     fn look_up_one(&mut self, kid: &Kid, now: Now) -> Lookup {
         let stale_if_error = self.config.keys.stale_if_error;
-        let slot = self.known.get(kid).or_else(|| self.unknown.get(kid));
+        let (slot, newcomer) = match self.known.get(kid) {
+            Some(slot) => (Some(slot), false),
+            None => (self.unknown.get(kid), true),
+        };
         match slot.map(|slot| slot.serve(now.monotonic, stale_if_error)) {
             Some(Serving::Held { value, ask }) => Lookup::Known { resolution: value.resolution(now), ask },
             Some(Serving::BackingOff(pause)) => unavailable(pause),
-            Some(Serving::Absent) => Lookup::Absent { newcomer: false },
-            None => Lookup::Absent { newcomer: true },
+            Some(Serving::Absent) | None => Lookup::Absent { newcomer },
         }
     }
 

@@ -12,7 +12,7 @@ mod slot;
 
 use std::rc::Rc;
 
-pub use resolver::{Consultation, FetchId, KeyRequest, Resolver, SharedView, WaiterId, Write};
+pub use resolver::{Consultation, FetchId, KeyRequest, Resolver, SharedView, Ticked, WaiterId, Write};
 pub use shared::Places;
 
 use crate::denial::Denial;

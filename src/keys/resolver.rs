@@ -58,10 +58,24 @@ pub struct SharedView<'a> {
 pub enum Consultation {
     /// Another worker has the answer; these have waited for it.
     Answered(Vec<WaiterId>),
-    /// Send the request, after this was written to [`Places::note`] and nobody else wrote there meanwhile.
-    Ask(Vec<u8>),
+    /// Send the request, after `note` was written to [`Places::note`] and nobody else wrote there meanwhile.
+    Ask {
+        /// The new content of the place.
+        note: Vec<u8>,
+        /// The request may be conditional: what 304 would renew is still there for other workers.
+        conditional: bool,
+    },
     /// Another worker asks: look again later.
     Later,
+}
+
+/// Who need not wait any longer after some time has passed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ticked {
+    /// Another worker asked and got no answer: each asks again with [`Resolver::resolve`].
+    pub ready: Vec<WaiterId>,
+    /// Too many names were new: each is refused as one too many.
+    pub turned_away: Vec<WaiterId>,
 }
 
 /// Something to leave for other workers.
@@ -94,6 +108,8 @@ pub struct Resolver {
 #[derive(Debug)]
 struct Fetch {
     subject: Subject,
+    topic: Topic,
+    newcomer: bool,
     since: Duration,
     /// When the host got it; the answer, or its absence, will come.
     sent_at: Option<Duration>,
@@ -125,18 +141,20 @@ impl Resolver {
     /// Looks `kid` up. After [`Resolution::Wait`], `waiter` is named by [`Self::on_answer`], [`Self::consult`] or
     /// [`Self::on_tick`], or leaves by [`Self::forget`].
     pub fn resolve(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> Resolution {
-        let (subject, lookup) = self.memory.look_up(kid, now);
-        match lookup {
+        match self.memory.look_up(kid, now) {
             Lookup::Known { resolution, ask } => {
                 if ask {
-                    self.ask(subject, now, false);
+                    self.ask(self.memory.subject(kid), now, false);
                 }
                 resolution
             }
-            Lookup::Absent { .. } if self.waiting.len() >= self.memory.keys().max_waiting => {
+            Lookup::Absent { .. }
+                if self.waiting.len() >= self.memory.keys().max_waiting && !self.waiting.contains_key(&waiter) =>
+            {
                 Resolution::Refused(Denial::TooManyWaiting { retry_after: 1 })
             }
             Lookup::Absent { newcomer } => {
+                let subject = self.memory.subject(kid);
                 self.ask(subject.clone(), now, newcomer);
                 self.waiting.insert(waiter, subject);
                 Resolution::Wait
@@ -146,24 +164,26 @@ impl Resolver {
 
     /// Queues a request unless one about the same subject is under way.
     fn ask(&mut self, subject: Subject, now: Now, newcomer: bool) {
+        let Some(source) = self.source else { return };
         if self.under_way.contains_key(&subject) {
             return;
         }
+        let topic = Topic::new(source, subject.kid());
         let id = FetchId(self.next_fetch);
         self.next_fetch = self.next_fetch.wrapping_add(1);
         self.under_way.insert(subject.clone(), id);
-        self.fetches.insert(id, Fetch { subject, since: now.monotonic, sent_at: None });
+        self.fetches.insert(id, Fetch { subject, topic, newcomer, since: now.monotonic, sent_at: None });
         if newcomer { self.newcomers.push_back(id) } else { self.queue.push_back(id) }
     }
 
-    /// Whether [`Self::next_request`] may have something to send.
-    pub fn has_requests(&self) -> bool {
-        !self.queue.is_empty() || !self.newcomers.is_empty()
+    /// Whether [`Self::next_request`] may have something to send at `now`.
+    pub fn has_requests(&self, now: Now) -> bool {
+        !self.queue.is_empty() || (!self.newcomers.is_empty() && self.bucket.has(now.monotonic))
     }
 
     /// Whether requests can only be sent at a later [`Self::on_tick`].
     pub fn needs_tick(&self) -> bool {
-        self.has_requests() || !self.deferred.is_empty()
+        !self.queue.is_empty() || !self.newcomers.is_empty() || !self.deferred.is_empty()
     }
 
     /// The next request to send. Each is either put back by [`Self::put_back`] or answered through
@@ -184,6 +204,7 @@ impl Resolver {
             if let Some(request) = self.request(id) {
                 if let Some(fetch) = self.fetches.get_mut(&id) {
                     fetch.sent_at = Some(now.monotonic);
+                    fetch.newcomer = false;
                 }
                 return Some(request);
             }
@@ -204,18 +225,14 @@ impl Resolver {
     }
 
     fn request(&self, id: FetchId) -> Option<KeyRequest> {
-        let subject = &self.fetches.get(&id)?.subject;
+        let Fetch { subject, topic, .. } = self.fetches.get(&id)?;
         let (path, max_body_bytes) = match (&self.source()?.path, subject) {
             (path, Subject::Key(kid)) => (path.for_kid(kid), MAX_DOCUMENT_BYTES),
             (KeyPath::Set(path) | KeyPath::OneKey(path, _), Subject::Set) => (path.to_string(), MAX_SET_BYTES),
         };
         let if_none_match = self.memory.etag(subject).map(str::to_owned);
-        let places = Places::of(self.topic(subject)?, subject.kid());
+        let places = Places::of(*topic, subject.kid());
         Some(KeyRequest { id, path, if_none_match, max_body_bytes, places })
-    }
-
-    fn topic(&self, subject: &Subject) -> Option<Topic> {
-        self.source.map(|source| Topic::new(source, subject.kid()))
     }
 
     /// The request was not sent: it comes again after the next tick.
@@ -248,7 +265,8 @@ impl Resolver {
             _ => {
                 let timeout = self.source().map(|source| source.timeout).unwrap_or_default();
                 let until = monotonic.saturating_add(timeout).saturating_add(LEASE_MARGIN);
-                Consultation::Ask(Note::Asking { until }.encode(topic))
+                let conditional = shared.answer.and_then(|bytes| Record::decode(bytes, topic, monotonic)).is_some();
+                Consultation::Ask { note: Note::Asking { until }.encode(topic), conditional }
             }
         }
     }
@@ -273,15 +291,13 @@ impl Resolver {
         }
         let etag = answer.and_then(|answer| answer.etag).unwrap_or_default();
         let places = Places::of(topic, subject.kid());
-        let left = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec).unwrap_or_default();
         let mut writes = Vec::new();
         let mut note = Vec::new();
         match self.memory.learn(&subject, answer, Span { asked_at, answered_at: now.monotonic }) {
             Learnt::Failure { failures, retry_at } => note = Note::Failed { retry_at, failures }.encode(topic),
             Learnt::Unchanged(term) => {
                 // The body is not kept, but the record that it came with may still be there.
-                let bytes = left(shared.answer);
-                if let Some(record) = Record::decode(&bytes, topic, now.monotonic) {
+                if let Some(record) = shared.answer.and_then(|bytes| Record::decode(bytes, topic, now.monotonic)) {
                     let renewed = Record { term, ..record };
                     writes.extend(renewed.encode().map(|content| Write { place: places.answer, content }));
                 }
@@ -298,9 +314,7 @@ impl Resolver {
     }
 
     fn subject(&self, id: FetchId) -> Option<(Subject, Topic)> {
-        let subject = self.fetches.get(&id)?.subject.clone();
-        let topic = self.topic(&subject)?;
-        Some((subject, topic))
+        self.fetches.get(&id).map(|fetch| (fetch.subject.clone(), fetch.topic))
     }
 
     /// Ends a request; returns those who waited for it.
@@ -315,21 +329,26 @@ impl Resolver {
         ready
     }
 
-    /// Time has passed. Ends requests that could not be sent within the time-out, because too many names are new or because another
-    /// worker asks and gets no answer. Returns those who waited.
-    pub fn on_tick(&mut self, now: Now) -> Vec<WaiterId> {
+    /// Time has passed. Ends requests that were not sent within the time-out.
+    pub fn on_tick(&mut self, now: Now) -> Ticked {
         let timeout = self.source().map(|source| source.timeout).unwrap_or_default();
         let late = |fetch: &Fetch| fetch.sent_at.is_none() && now.monotonic.saturating_sub(fetch.since) >= timeout;
-        let expired: Vec<FetchId> = self.fetches.iter().filter(|(_, fetch)| late(fetch)).map(|(id, _)| *id).collect();
+        let expired: Vec<(FetchId, bool)> =
+            self.fetches.iter().filter(|(_, fetch)| late(fetch)).map(|(id, fetch)| (*id, fetch.newcomer)).collect();
         self.queue.extend(self.deferred.drain(..));
-        let mut ready = Vec::new();
-        for id in expired {
-            if let Some((subject, _)) = self.subject(id) {
-                self.memory.fail(&subject, now.monotonic);
+        let mut ticked = Ticked::default();
+        for (id, newcomer) in expired {
+            if newcomer {
+                // The key service was never asked, so nothing is learnt about it.
+                ticked.turned_away.extend(self.finish(id));
+            } else {
+                if let Some((subject, _)) = self.subject(id) {
+                    self.memory.fail(&subject, now.monotonic);
+                }
+                ticked.ready.extend(self.finish(id));
             }
-            ready.extend(self.finish(id));
         }
-        ready
+        ticked
     }
 
     /// `waiter` has gone away. An answer that comes for it alone is still remembered.

@@ -13,13 +13,13 @@ use crate::config::{Config, KeyPath};
 use crate::jose::token::Kid;
 
 /// Places for answers about one key, and for who asks about it.
-const PLACES: u16 = 16_384;
+const PLACES: u32 = 65_536;
 /// Places for answers 404, 410 and unusable documents: apart, so that a flood of random names drives out no key.
-const UNKNOWN_PLACES: u16 = 1_024;
+const UNKNOWN_PLACES: u32 = 1_024;
 /// Places for JWK Sets.
-const SET_PLACES: u16 = 8;
-/// Largest document about one key that is shared; larger ones are fetched by each worker. Bounds the memory of all places
-/// to some 70 MiB, of which keys of the usual size need a tenth.
+const SET_PLACES: u32 = 8;
+/// Largest document about one key that is shared; larger ones are fetched by each worker. Only keys that the key service
+/// knows take such a place: 10 000 of the usual size need some 6 MB, and all places full of the largest 256 MiB.
 pub(super) const MAX_SHARED_DOCUMENT: usize = 4 << 10;
 
 /// The first byte of everything that is written.
@@ -84,9 +84,9 @@ impl Topic {
         Self(first_half(hash))
     }
 
-    fn place(self, kind: &str, places: u16) -> String {
-        let [low, high, ..] = self.0;
-        let number = u16::from_le_bytes([low, high]).checked_rem(places).unwrap_or_default();
+    fn place(self, kind: &str, places: u32) -> String {
+        let [a, b, c, d, ..] = self.0;
+        let number = u32::from_le_bytes([a, b, c, d]).checked_rem(places).unwrap_or_default();
         format!("mdrm_authz.{kind}.{number}")
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use mdrm_authz::authorizer::Platform;
 use mdrm_authz::denial::Code;
 
 use crate::proxy::{Outcome, Proxy};
@@ -11,16 +12,30 @@ use crate::support::table::{Case, Outcome as Expected, Plugin, table};
 const NOW: i64 = 1_764_000_000;
 
 #[test]
-fn decides_every_row_of_the_table() {
+fn decides_every_row_of_the_table_twice_alike_with_tokens_remembered() {
+    decides_every_row(true);
+}
+
+#[test]
+fn decides_every_row_of_the_table_twice_alike_with_each_token_verified() {
+    decides_every_row(false);
+}
+
+fn decides_every_row(remember_tokens: bool) {
+    let platform = Platform { remember_tokens, ..Platform::default() };
     let mut proxies: HashMap<Plugin, Proxy> = HashMap::new();
     let mut failures = Vec::new();
     let rows = table(NOW);
     assert!(rows.len() > 400, "the table has lost rows: {}", rows.len());
     for case in &rows {
-        let proxy = proxies.entry(case.plugin).or_insert_with(|| Proxy::new(&case.plugin.configuration(), NOW));
-        let outcome = proxy.run(case.request.as_a_filter_sees_it(), !case.request.has_body());
-        if let Err(problem) = judge(case, &outcome) {
-            failures.push(format!("{} [{:?}]\n    {problem}\n    {:?}", case.name, case.plugin, case.request));
+        let proxy =
+            proxies.entry(case.plugin).or_insert_with(|| Proxy::on(&case.plugin.configuration(), NOW, platform));
+        for time in ["first", "second"] {
+            let outcome = proxy.run(case.request.as_a_filter_sees_it(), !case.request.has_body());
+            if let Err(problem) = judge(case, &outcome) {
+                let Case { name, plugin, request, .. } = case;
+                failures.push(format!("{name} [{plugin:?}, the {time} time]\n    {problem}\n    {request:?}"));
+            }
         }
     }
     assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), rows.len(), failures.join("\n"));

@@ -18,3 +18,4 @@ mod properties;
 mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
+mod tokens;

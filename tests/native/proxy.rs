@@ -24,6 +24,8 @@ pub struct Proxy {
     authorizer: Authorizer,
     pub now: Now,
     next_stream: u32,
+    /// Document and `cache-control` with which the key service answers everything, in place of the table's.
+    pub instead: Option<(String, String)>,
     /// Paths that the key service was asked for.
     pub asked: Vec<String>,
 }
@@ -38,10 +40,22 @@ pub enum Outcome {
 }
 
 impl Proxy {
+    /// As in Envoy, with tokens remembered.
     pub fn new(configuration: &Value, unix: i64) -> Proxy {
+        Proxy::on(configuration, unix, Platform { remember_tokens: true, ..Platform::default() })
+    }
+
+    /// On a platform of the test's choice.
+    pub fn on(configuration: &Value, unix: i64, platform: Platform) -> Proxy {
         let config = Config::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap();
-        let authorizer = Authorizer::new(config, Platform::default());
-        Proxy { authorizer, now: Now { unix, monotonic: Duration::ZERO }, next_stream: 0, asked: Vec::new() }
+        let authorizer = Authorizer::new(config, platform);
+        Proxy {
+            authorizer,
+            now: Now { unix, monotonic: Duration::ZERO },
+            next_stream: 0,
+            instead: None,
+            asked: Vec::new(),
+        }
     }
 
     /// Runs one request to its end; the key service of the table answers whatever is asked.
@@ -70,7 +84,14 @@ impl Proxy {
         let mut ready = Vec::new();
         while let Some(request) = self.authorizer.keys().next_request(self.now) {
             let silent = SILENT.contains(&&*self.authorizer.keys().source().unwrap().cluster);
-            let KeyAnswer { status, headers, body } = keyring::answer(&request.path);
+            let KeyAnswer { status, headers, body } = match &self.instead {
+                None => keyring::answer(&request.path),
+                Some((document, cache_control)) => KeyAnswer {
+                    status: 200,
+                    headers: vec![("cache-control".to_owned(), cache_control.clone())],
+                    body: document.clone().into_bytes(),
+                },
+            };
             self.asked.push(request.path);
             let values = headers.iter().filter(|(name, _)| name == "cache-control");
             let cache_control: Vec<&[u8]> = values.map(|(_, value)| value.as_bytes()).collect();

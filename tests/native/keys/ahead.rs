@@ -7,7 +7,7 @@ use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{Resolution, Resolver, SharedView, WaiterId};
+use mdrm_authz::keys::{Resolution, Resolver, SharedView, Ticked, WaiterId};
 use serde_json::json;
 
 use super::stage::{Reply, START, Seen, Stage, document, key, key_of, unavailable};
@@ -81,17 +81,17 @@ fn a_refusal_is_never_asked_for_conditionally() {
 }
 
 #[test]
-fn attack_27_new_names_are_asked_for_in_a_burst_and_then_fifty_a_second() {
+fn attack_27_new_names_are_asked_for_in_a_burst_and_then_a_hundred_a_second() {
     let mut stage = Stage::one_key(&json!({}));
-    for n in 0..300 {
+    for n in 0..900 {
         assert_eq!(stage.ask(&format!("random-{n}"), n), Seen::Wait);
     }
     let mut sent = Vec::new();
     sent.extend(std::iter::from_fn(|| stage.resolver.next_request(stage.now)));
-    assert_eq!(sent.len(), 100);
+    assert_eq!(sent.len(), 500);
     stage.pass(1);
     sent.extend(std::iter::from_fn(|| stage.resolver.next_request(stage.now)));
-    assert_eq!(sent.len(), 150);
+    assert_eq!(sent.len(), 600);
     assert!(stage.resolver.needs_tick());
 }
 
@@ -99,7 +99,7 @@ fn attack_27_new_names_are_asked_for_in_a_burst_and_then_fifty_a_second() {
 fn attack_27_a_known_key_is_asked_for_past_the_new_names() {
     let mut stage = Stage::one_key(&json!({}));
     assert_eq!(stage.fetch("k", &key("k", "o").cache("max-age=1")), key_of("o"));
-    for n in 0..300 {
+    for n in 0..900 {
         assert_eq!(stage.ask(&format!("random-{n}"), n), Seen::Wait);
     }
     while stage.resolver.next_request(stage.now).is_some() {}
@@ -117,17 +117,17 @@ fn who_waits_for_a_new_name_that_may_not_be_asked_for_gets_500_within_the_time_o
     }
     while stage.resolver.next_request(stage.now).is_some() {}
     stage.pass_millis(1_999);
-    assert!(stage.resolver.on_tick(stage.now).is_empty());
+    assert_eq!(stage.resolver.on_tick(stage.now), Ticked::default());
     stage.pass_millis(1);
-    let ready = stage.resolver.on_tick(stage.now);
-    assert_eq!(ready.len(), 900, "all but the burst, which the host has");
-    assert_eq!(stage.ask("random-999", 999), unavailable(1), "never refused as unknown");
+    let Ticked { ready, turned_away } = stage.resolver.on_tick(stage.now);
+    assert_eq!((ready.len(), turned_away.len()), (0, 500), "all but the burst, which the host has");
+    assert_eq!(stage.ask("random-999", 999), Seen::Wait, "nothing was learnt about the key service");
 }
 
 #[test]
 fn new_names_whose_requests_went_away_cost_no_callout() {
     let mut stage = Stage::one_key(&json!({}));
-    for n in 0..150 {
+    for n in 0..600 {
         assert_eq!(stage.ask(&format!("random-{n}"), n), Seen::Wait);
         stage.resolver.forget(WaiterId(n));
     }
@@ -152,4 +152,24 @@ fn proxies_with_different_seeds_do_not_ask_in_step() {
     let times: std::collections::BTreeSet<u64> = (0..40).map(freshness).collect();
     assert!(times.iter().all(|time| (540..=600).contains(time)), "jitter only shortens, by a tenth: {times:?}");
     assert!(times.len() > 15, "{times:?}");
+}
+
+#[test]
+fn attack_27_a_refusal_that_has_ended_is_asked_for_through_the_bucket_again() {
+    let mut stage = Stage::one_key(&json!({"negative_max_age": "1s", "max_waiting": 10_000}));
+    for round in 0..3 {
+        for n in 0..1_500 {
+            assert_eq!(stage.ask(&format!("random-{n}"), n), Seen::Wait, "in round {round}");
+        }
+        let sent = stage.sent();
+        assert!(sent.len() <= 600, "{} in round {round}", sent.len());
+        for request in sent {
+            stage.answer(request.id, &Reply::status(404));
+        }
+        for n in 0..1_500 {
+            stage.resolver.forget(WaiterId(n));
+        }
+        assert!(stage.sent().is_empty());
+        stage.pass(1);
+    }
 }

@@ -101,7 +101,7 @@ impl Stage {
     /// The requests that are to be sent now.
     pub fn sent(&mut self) -> Vec<KeyRequest> {
         let sent: Vec<KeyRequest> = std::iter::from_fn(|| self.resolver.next_request(self.now)).collect();
-        assert!(!self.resolver.has_requests());
+        assert!(!self.resolver.has_requests(self.now));
         sent
     }
 

@@ -54,7 +54,7 @@ impl Proxy {
             match self.workers[worker].resolver.consult(request.id, view, now) {
                 Consultation::Answered(waiters) => ready.extend(waiters),
                 Consultation::Later => self.workers[worker].resolver.put_back(request.id),
-                Consultation::Ask(note) => {
+                Consultation::Ask { note, .. } => {
                     self.write(request.places.note.clone(), note);
                     self.sent += 1;
                     self.callouts.push((worker, request));
@@ -67,7 +67,7 @@ impl Proxy {
     /// One worker's timer.
     fn tick(&mut self, worker: usize) -> Vec<u32> {
         let stage = &mut self.workers[worker];
-        let mut ready: Vec<u32> = stage.resolver.on_tick(stage.now).into_iter().map(|WaiterId(w)| w).collect();
+        let mut ready: Vec<u32> = stage.resolver.on_tick(stage.now).ready.into_iter().map(|WaiterId(w)| w).collect();
         ready.extend(self.send(worker));
         ready
     }
