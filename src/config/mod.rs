@@ -120,7 +120,12 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "configuration refused: {}: {}", self.path, self.problem)
+        write!(f, "configuration refused: ")?;
+        // One line: the text may quote what was found.
+        for c in [&self.path, ": ", &self.problem].into_iter().flat_map(str::chars) {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
     }
 }
 
@@ -185,7 +190,40 @@ const DAY: Duration = Duration::from_secs(86_400);
 const DEFAULT_LICENSE_AUDIENCE: &str = "urn:verimatrix:multidrm";
 const DEFAULT_CPIX_AUDIENCE: &str = "urn:verimatrix:cpix";
 
+/// Where an object belongs. serde would take an array as well, its members in the order of the struct's.
+const OBJECTS: &[&str] = &[
+    "/keys",
+    "/services",
+    "/services/license",
+    "/services/cpix",
+    "/services/signed_cpix",
+    "/upstream",
+    "/session",
+    "/session/keys",
+    "/trust_tunnel",
+    "/trust_tunnel/keys",
+];
+
+fn refuse_arrays(json: &[u8]) -> Result<()> {
+    let Ok(document) = serde_json::from_slice::<serde_json::Value>(json) else { return Ok(()) };
+    let problem = "found an array, allowed: an object";
+    if document.is_array() {
+        return refuse(".", problem);
+    }
+    for pointer in OBJECTS {
+        if document.pointer(pointer).is_some_and(serde_json::Value::is_array) {
+            return refuse(pointer.trim_start_matches('/').replace('/', "."), problem);
+        }
+    }
+    let routes = document.get("routes").and_then(serde_json::Value::as_array);
+    match routes.and_then(|routes| routes.iter().position(serde_json::Value::is_array)) {
+        Some(at) => refuse(format!("routes[{at}]"), problem),
+        None => Ok(()),
+    }
+}
+
 fn parse(json: &[u8]) -> Result<raw::Plugin> {
+    refuse_arrays(json)?;
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let plugin: raw::Plugin = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -250,7 +288,14 @@ fn keys(keys: raw::Keys, environment: &dyn Fn(&str) -> Option<String>) -> Result
             let raw = source::Raw { cluster, authority: keys.authority, path: keys.path, headers: keys.headers };
             Some(KeySource::new("keys", raw, timeout, environment)?)
         }
-        None if inline.is_some() => None,
+        None if inline.is_some() => {
+            let set = [("authority", keys.authority.is_some()), ("path", keys.path.is_some())];
+            let set = set.into_iter().chain([("headers", !keys.headers.0.is_empty())]).find(|(_, set)| *set);
+            match set {
+                Some((name, _)) => return refuse(format!("keys.{name}"), "is of no use without keys.cluster"),
+                None => None,
+            }
+        }
         None => return refuse("keys.cluster", "missing, required unless keys.inline is set"),
     };
     Ok(Keys {

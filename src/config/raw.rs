@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 #[derive(Debug, serde::Deserialize)]
@@ -37,7 +37,7 @@ pub(super) struct Keys {
     pub(super) authority: Option<String>,
     pub(super) path: Option<String>,
     #[serde(default)]
-    pub(super) headers: BTreeMap<String, String>,
+    pub(super) headers: Headers,
     pub(super) timeout: Option<DurationText>,
     pub(super) max_age: Option<DurationText>,
     pub(super) max_age_limit: Option<DurationText>,
@@ -157,6 +157,30 @@ pub(super) struct PrivateKeys {
     pub(super) timeout: Option<DurationText>,
     pub(super) max_age: Option<DurationText>,
     pub(super) max_entries: Option<u64>,
+}
+
+/// Names and values as they were written, a repeated name included.
+#[derive(Debug, Default)]
+pub(super) struct Headers(pub(super) Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Headers;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of strings")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+                let mut headers = Vec::new();
+                while let Some(header) = map.next_entry()? {
+                    headers.push(header);
+                }
+                Ok(Headers(headers))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
 }
 
 /// A duration as in Envoy's JSON: a decimal number and a unit (`ms`, `s`, `m`, `h`), in whole milliseconds.

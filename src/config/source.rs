@@ -1,9 +1,9 @@
 //! Where keys are asked for: cluster, authority, path template, extra headers.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::raw::Headers;
 use super::{Result, refuse};
 use crate::jose::token::Kid;
 
@@ -76,7 +76,7 @@ pub(super) struct Raw {
     pub(super) cluster: String,
     pub(super) authority: Option<String>,
     pub(super) path: Option<String>,
-    pub(super) headers: BTreeMap<String, String>,
+    pub(super) headers: Headers,
 }
 
 impl KeySource {
@@ -100,7 +100,7 @@ impl KeySource {
             );
         }
         let mut headers: Vec<(Box<str>, Box<str>)> = Vec::new();
-        for (name, value) in raw.headers {
+        for (name, value) in raw.headers.0 {
             let at = format!("{member}.headers.{}", name.escape_debug());
             let name = name.to_ascii_lowercase();
             if !is_header_name(&name) || headers.iter().any(|(other, _)| **other == *name) {
@@ -145,6 +145,12 @@ fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(token) && !reserved
 }
 
+/// POSIX.1-2017 section 8.1.
+fn is_variable_name(name: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    name.bytes().all(word) && name.starts_with(|c: char| !c.is_ascii_digit())
+}
+
 /// Replaces `${NAME}` by the variable of that name and `$${` by a literal `${`.
 fn expand(at: &str, value: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<String> {
     let mut expanded = String::with_capacity(value.len());
@@ -160,7 +166,11 @@ fn expand(at: &str, value: &str, environment: &dyn Fn(&str) -> Option<String>) -
         let Some((name, after)) = after.split_once('}') else {
             return refuse(at, "found ${ without }, allowed: ${NAME}, or $${ for a literal ${");
         };
-        let Some(variable) = environment(name).filter(|_| !name.is_empty()) else {
+        if !is_variable_name(name) {
+            // Not printed: it may be a part of the value itself.
+            return refuse(at, "found <redacted>, allowed: ${NAME} with a name of letters, digits and _");
+        }
+        let Some(variable) = environment(name) else {
             return refuse(at, format!("the environment variable {name:?} of the VM is not set"));
         };
         expanded.push_str(&variable);

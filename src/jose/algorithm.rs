@@ -38,6 +38,13 @@ algs! {
     Hs256 = "HS256", Hs384 = "HS384", Hs512 = "HS512"
 }
 
+impl Alg {
+    /// Whether a verification inside a wasm VM takes over 10 ms.
+    pub const fn is_slow(self) -> bool {
+        matches!(self, Self::Es384 | Self::Es512)
+    }
+}
+
 /// The signing key of an algorithm that only verifies: there is none.
 #[derive(Debug, Clone, Copy)]
 pub enum NoSigningKey {}

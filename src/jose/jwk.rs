@@ -284,7 +284,7 @@ fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Veri
             if named.is_some_and(|alg| alg != implied) {
                 return Err(Unusable::Weak(WeakKey::WrongType));
             }
-            if implied != Alg::Es256 && provenance.native.is_none() && !provenance.slow_algorithms {
+            if implied.is_slow() && provenance.native.is_none() && !provenance.slow_algorithms {
                 return Err(Unusable::SlowAlgorithm);
             }
             VerifyingKey::ecdsa(implied, &bytes(object, "x")?, &bytes(object, "y")?, provenance.native)

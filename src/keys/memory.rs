@@ -97,11 +97,22 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn new(config: Rc<Config>, native: Option<Verify>, jitter: Jitter) -> Self {
         let inline = config.keys.inline.as_ref().and_then(|inline| {
-            let provenance = Provenance { symmetric: true, ..provenance(&config.keys, &config, native) };
-            KeySet::parse(inline.as_bytes(), provenance).ok()
+            // As when the configuration was accepted. What this host cannot verify is refused, not asked of the service.
+            let all =
+                Provenance { symmetric: true, slow_algorithms: true, ..provenance(&config.keys, &config, native) };
+            let set = KeySet::parse(inline.as_bytes(), all).ok()?;
+            let too_slow = |held: &Held| match held {
+                Held::Key(key) => {
+                    key.verifying_key.alg().is_slow() && native.is_none() && !config.allow_slow_algorithms
+                }
+                _ => false,
+            };
+            let mut keys = held_keys(set);
+            keys.values_mut().filter(|held| too_slow(held)).for_each(|held| *held = Held::Unusable);
+            Some(keys)
         });
         Self {
-            inline: inline.map(held_keys).unwrap_or_default(),
+            inline: inline.unwrap_or_default(),
             // Bounded by `enforce`: a bounded LruCache reserves all its memory at once.
             known: LruCache::unbounded(),
             unknown: LruCache::unbounded(),

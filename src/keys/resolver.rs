@@ -148,9 +148,13 @@ impl Resolver {
                 }
                 resolution
             }
-            Lookup::Absent { .. }
+            Lookup::Absent { newcomer }
                 if self.waiting.len() >= self.memory.keys().max_waiting && !self.waiting.contains_key(&waiter) =>
             {
+                // Who comes later may find the key. New names are not asked about for nobody, unless nobody may wait.
+                if !newcomer || self.never_waits() {
+                    self.ask(self.memory.subject(kid), now, newcomer);
+                }
                 Resolution::Refused(Denial::TooManyWaiting { retry_after: 1 })
             }
             Lookup::Absent { newcomer } => {
@@ -160,6 +164,10 @@ impl Resolver {
                 Resolution::Wait
             }
         }
+    }
+
+    fn never_waits(&self) -> bool {
+        self.memory.keys().max_waiting == 0
     }
 
     /// Queues a request unless one about the same subject is under way.
@@ -215,6 +223,7 @@ impl Resolver {
     fn drop_abandoned_newcomers(&mut self) {
         while let Some(id) = self.newcomers.front() {
             match self.fetches.get(id).map(|fetch| &fetch.subject) {
+                Some(_) if self.never_waits() => return,
                 Some(subject) if self.waiting.values().any(|waits_for| waits_for == subject) => return,
                 Some(subject) => drop(self.under_way.remove(subject)),
                 None => {}

@@ -199,3 +199,23 @@ fn a_route_is_written_as_paths_are_compared() {
         }
     }
 }
+
+#[test]
+fn an_array_is_no_object() {
+    for (path, value) in [
+        ("services", json!([])),
+        ("upstream", json!([true, null])),
+        ("trust_tunnel", json!([null, null])),
+        ("session", json!([])),
+    ] {
+        refuses(path, &with(path, value));
+    }
+    refuses("keys", &json!({"keys": ["k"]}));
+    refuses("routes[0]", &with("routes", json!([["/a", null, null, "open", null]])));
+    refuses("services.cpix", &with("services", json!({"cpix": []})));
+}
+
+#[test]
+fn a_refusal_is_one_line() {
+    refuses("access_log", &with("access_log", json!("a\nb\u{1b}[31m")));
+}

@@ -168,7 +168,7 @@ impl Pair {
         let room = self.model.waiting.len() < MAX_WAITING;
         let (expected, asks) = self.model.expect(kid);
         let expected = if expected == Seen::Wait && !room { CROWDED } else { expected };
-        let asks = asks && expected != CROWDED;
+        let asks = asks && (expected != CROWDED || self.model.is_registered(kid));
         let seen = self.stage.ask(kid, waiter);
         let sent = self.stage.sent();
         if self.exact {

@@ -114,13 +114,17 @@ fn so_many_may_wait_as_configured() {
 }
 
 #[test]
-fn with_no_room_to_wait_a_missing_key_is_500() {
-    let mut stage = Stage::one_key(&json!({"max_waiting": 0}));
-    assert_eq!(stage.ask("a", 1), CROWDED);
-    assert_eq!(stage.resolver.waiting(), 0);
-    let mut stage = Stage::set(&json!({"max_waiting": 0}));
-    assert_eq!(stage.ask("a", 1), CROWDED);
-    assert_eq!(stage.resolver.waiting(), 0);
+fn with_no_room_to_wait_a_missing_key_is_500_and_there_for_who_comes_later() {
+    for (mut stage, reply) in [
+        (Stage::one_key(&json!({"max_waiting": 0})), key("a", "owner")),
+        (Stage::set(&json!({"max_waiting": 0})), Reply::set(&[document("a", "owner")])),
+    ] {
+        assert_eq!(stage.ask("a", 1), CROWDED);
+        assert_eq!(stage.resolver.waiting(), 0);
+        let id = stage.only_request();
+        assert_eq!(stage.answer(id, &reply), [0_u32; 0]);
+        assert_eq!(stage.ask("a", 1), key_of("owner"));
+    }
 }
 
 #[test]

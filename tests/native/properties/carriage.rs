@@ -79,6 +79,11 @@ fn spelled_name() -> impl Strategy<Value = String> {
     })
 }
 
+/// The parameter's name, as it is or in another spelling.
+fn any_name() -> impl Strategy<Value = String> {
+    prop_oneof![Just("Authorization".to_owned()), spelled_name()]
+}
+
 fn target(pairs: &[Vec<u8>]) -> Vec<u8> {
     if pairs.is_empty() { b"/a/b".to_vec() } else { [b"/a/b?", &pairs.join(&b'&')[..]].concat() }
 }
@@ -114,7 +119,7 @@ proptest! {
     #[test]
     fn several_parameters_are_refused_and_none_stays(
         pairs in prop::collection::vec(pair(), 0..4),
-        mine in prop::collection::vec((spelled_name(), "[A-Za-z0-9_.%-]{0,20}", any::<prop::sample::Index>()), 2..4),
+        mine in prop::collection::vec((any_name(), "[A-Za-z0-9_.%-]{0,20}", any::<prop::sample::Index>()), 2..4),
     ) {
         let mut all = pairs.clone();
         for (name, value, at) in &mine {
@@ -142,8 +147,8 @@ proptest! {
     }
 
     #[test]
-    fn a_token_is_the_value_decoded_once(token in "[ -~]{1,30}") {
-        prop_assume!(!token.contains(' ') && !token.eq_ignore_ascii_case("bearer"));
+    fn a_token_is_the_value_decoded_once(token in "[!-~]{1,30}") {
+        prop_assume!(!token.eq_ignore_ascii_case("bearer"));
         let escaped: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let carriage = read(format!("/?Authorization={escaped}").as_bytes());
         prop_assert_eq!(carriage.token, Ok(token.clone()));

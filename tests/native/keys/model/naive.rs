@@ -79,6 +79,12 @@ impl Naive {
         if self.set { "/jwks.json".to_owned() } else { format!("/keys/{kid}") }
     }
 
+    /// Whether the service has ever known a key of this name, by its last word. It is asked for one even for nobody.
+    pub fn is_registered(&self, kid: &str) -> bool {
+        let said = self.memories.get(&self.subject(kid)).and_then(|memory| memory.said.as_ref());
+        self.set || said.is_some_and(|spoken| matches!(spoken.what, Said::Key(_) | Said::Disabled))
+    }
+
     /// What a request with this kid learns if there is room to wait, and whether the service is asked for it.
     pub fn expect(&self, kid: &str) -> (Seen, bool) {
         let subject = self.subject(kid);
