@@ -7,7 +7,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
 use super::host::{self, HeaderMap};
-use super::plugin::{self, Phase, Plugin, Stream};
+use super::plugin::{Phase, Plugin, Stream};
 use crate::authorizer::{Decision, Removals, client_copies};
 use crate::denial::Denial;
 use crate::request::RequestHead;
@@ -49,10 +49,9 @@ impl Http {
         plugin.nested.set(true);
         host::tick(self.root, self.stream.id);
         plugin.nested.set(false);
-        let (mine, others): (Vec<_>, Vec<_>) =
-            plugin.take_due().into_iter().partition(|(stream, _)| stream.id == self.stream.id);
-        plugin::conclude(others, self.stream.id);
-        decision.or_else(|| mine.into_iter().next().map(|(_, decision)| decision))
+        // What became due for others stays for the root's next tick: to answer another stream in the middle of this one's
+        // callback makes Envoy hold this one, whatever the callback returns.
+        decision.or_else(|| plugin.take_due_of(self.stream.id))
     }
 
     fn hold_unless_passed(&self) -> Action {

@@ -39,7 +39,7 @@ pub(super) type Due = (Stream, Decision);
 pub(super) struct Plugin {
     /// The bytes that it was made from.
     pub(super) configuration: Vec<u8>,
-    /// The root's tick runs in the middle of a stream's callback, which carries out what is due by itself.
+    /// The root's tick runs in the middle of a stream's callback: nothing is carried out on other streams.
     pub(super) nested: Cell<bool>,
     state: RefCell<State>,
 }
@@ -118,9 +118,9 @@ impl Plugin {
         self.with(|state| state.authorizer.keys().has_requests(now)).unwrap_or(false)
     }
 
-    /// Whether requests to the key service wait for a later tick.
+    /// Whether requests to the key service, or decisions, wait for a later tick.
     pub(super) fn needs_tick(&self) -> bool {
-        self.with(|state| state.authorizer.keys().needs_tick()).unwrap_or(false)
+        self.with(|state| state.authorizer.keys().needs_tick() || !state.due.is_empty()).unwrap_or(false)
     }
 
     /// Sends the requests that are due through `send`, which tells whether the host took them; `sharing`: after a look at
@@ -129,7 +129,7 @@ impl Plugin {
         self.with(|state| {
             while let Some(mut request) = state.authorizer.keys().next_request(now) {
                 let shared = if sharing { SharedPlaces::read(request.places.clone()) } else { None };
-                if shared.as_ref().is_none_or(|shared| state.may_ask(&mut request, shared, now)) {
+                if state.may_ask(&mut request, shared.as_ref(), now) {
                     let sent = state.authorizer.keys().source().is_some_and(|source| send(source, &request));
                     if !sent {
                         state.warn_of_cluster();
@@ -159,6 +159,15 @@ impl Plugin {
         });
     }
 
+    /// The decision that is due for this one request.
+    pub(super) fn take_due_of(&self, stream: u32) -> Option<Decision> {
+        self.with(|state| {
+            let at = state.due.iter().position(|(due, _)| due.id == stream)?;
+            Some(state.due.swap_remove(at).1)
+        })
+        .flatten()
+    }
+
     /// The decisions that are due, for requests that waited.
     pub(super) fn take_due(&self) -> Vec<Due> {
         self.with(|state| std::mem::take(&mut state.due)).unwrap_or_default()
@@ -185,22 +194,19 @@ impl State {
     }
 
     /// Whether this worker is the one that asks; otherwise another one does, or has the answer.
-    fn may_ask(&mut self, request: &mut KeyRequest, shared: &SharedPlaces, now: Now) -> bool {
-        match self.authorizer.keys().consult(request.id, shared.view(), now) {
-            Consultation::Ask { note, conditional } => match shared.note.overwrite(&request.places.note, &note) {
-                Written::Yes | Written::No => {
-                    request.if_none_match.take_if(|_| !conditional);
-                    true
-                }
-                Written::Lost => {
+    fn may_ask(&mut self, request: &mut KeyRequest, shared: Option<&SharedPlaces>, now: Now) -> bool {
+        let view = shared.map(SharedPlaces::view).unwrap_or_default();
+        match self.authorizer.keys().consult(request.id, view, now) {
+            Consultation::Ask { note, conditional } => {
+                let Some(shared) = shared else { return true };
+                if shared.note.overwrite(&request.places.note, &note) == Written::Lost {
                     self.authorizer.keys().put_back(request.id);
-                    false
+                    return false;
                 }
-            },
-            Consultation::Later => {
-                self.authorizer.keys().put_back(request.id);
-                false
+                request.if_none_match.take_if(|_| !conditional);
+                true
             }
+            Consultation::Later => false,
             Consultation::Answered(ready) => {
                 self.resume(ready, now);
                 false

@@ -82,7 +82,7 @@ impl Root {
         plugin.on_answer(&request, answer, self.sharing, now);
     }
 
-    /// Carries out what is due, unless a stream's callback is about to.
+    /// Carries out what is due, unless this is the middle of a stream's callback.
     fn conclude(&self) {
         for plugin in self.plugins.iter().filter(|plugin| !plugin.nested.get()) {
             plugin::conclude(plugin.take_due(), self.id);

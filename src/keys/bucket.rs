@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// One request every 10 ms in the long run …
 const INTERVAL: Duration = Duration::from_millis(10);
-/// … and this many at once after a pause: a proxy that starts among 10 000 keys in use needs several hundred.
-const BURST: u32 = 500;
+/// … and this many at once after a pause, so that a proxy that starts soon knows the keys in use.
+const BURST: u32 = 200;
 
 /// A token bucket in the form of the generic cell rate algorithm (ITU-T I.371): one time instead of a count.
 #[derive(Debug, Default)]
@@ -38,10 +38,10 @@ mod tests {
     fn gives_a_burst_and_then_a_hundred_a_second() {
         let mut bucket = Bucket::default();
         let mut taken = |now| (0..1000).filter(|_| bucket.take(Duration::from_millis(now))).count();
-        assert_eq!(taken(5_000), 500);
+        assert_eq!(taken(5_000), 200);
         assert_eq!(taken(5_009), 0);
         assert_eq!(taken(5_010), 1);
         assert_eq!(taken(6_010), 100);
-        assert_eq!(taken(60_000), 500);
+        assert_eq!(taken(60_000), 200);
     }
 }

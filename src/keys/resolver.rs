@@ -18,6 +18,8 @@ use crate::jose::token::Kid;
 
 /// How long a worker's note that it asks outlives the time-out of its request.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
+/// How long past its freshness an answer that cannot be shared keeps workers from taking turns.
+const UNSHARED_MARGIN: Duration = Duration::from_secs(3600);
 
 /// Someone who waits for a key: the host's number of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +67,7 @@ pub enum Consultation {
         /// The request may be conditional: what 304 would renew is still there for other workers.
         conditional: bool,
     },
-    /// Another worker asks: look again later.
+    /// Another worker asks, or too many names are new: it comes again by itself.
     Later,
 }
 
@@ -94,9 +96,9 @@ pub struct Resolver {
     source: Option<SourceId>,
     fetches: BTreeMap<FetchId, Fetch>,
     under_way: BTreeMap<Subject, FetchId>,
-    /// Not sent yet: about names that are known, …
+    /// Not looked at yet.
     queue: VecDeque<FetchId>,
-    /// … and about names that are not, which the bucket holds back.
+    /// About names that are new; the bucket holds them back.
     newcomers: VecDeque<FetchId>,
     /// Put back until the next tick.
     deferred: Vec<FetchId>,
@@ -152,7 +154,7 @@ impl Resolver {
                 if self.waiting.len() >= self.memory.keys().max_waiting && !self.waiting.contains_key(&waiter) =>
             {
                 // Who comes later may find the key. New names are not asked about for nobody, unless nobody may wait.
-                if !newcomer || self.never_waits() {
+                if !newcomer || self.memory.keys().max_waiting == 0 {
                     self.ask(self.memory.subject(kid), now, newcomer);
                 }
                 Resolution::Refused(Denial::TooManyWaiting { retry_after: 1 })
@@ -166,10 +168,6 @@ impl Resolver {
         }
     }
 
-    fn never_waits(&self) -> bool {
-        self.memory.keys().max_waiting == 0
-    }
-
     /// Queues a request unless one about the same subject is under way.
     fn ask(&mut self, subject: Subject, now: Now, newcomer: bool) {
         let Some(source) = self.source else { return };
@@ -181,7 +179,8 @@ impl Resolver {
         self.next_fetch = self.next_fetch.wrapping_add(1);
         self.under_way.insert(subject.clone(), id);
         self.fetches.insert(id, Fetch { subject, topic, newcomer, since: now.monotonic, sent_at: None });
-        if newcomer { self.newcomers.push_back(id) } else { self.queue.push_back(id) }
+        // New names as well: another worker may have the answer. Only to be sent do they need a token.
+        self.queue.push_back(id);
     }
 
     /// Whether [`Self::next_request`] may have something to send at `now`.
@@ -194,15 +193,15 @@ impl Resolver {
         !self.queue.is_empty() || !self.newcomers.is_empty() || !self.deferred.is_empty()
     }
 
-    /// The next request to send. Each is either put back by [`Self::put_back`] or answered through
-    /// [`Self::on_answer`], if only by a failure.
+    /// The next request that may be sent. [`Self::consult`] must be asked about it at once; if that says so, it is sent
+    /// and answered through [`Self::on_answer`], if only by a failure.
     pub fn next_request(&mut self, now: Now) -> Option<KeyRequest> {
         loop {
             let id = match self.queue.pop_front() {
                 Some(id) => id,
                 None => {
                     self.drop_abandoned_newcomers();
-                    if self.newcomers.is_empty() || !self.bucket.take(now.monotonic) {
+                    if !self.bucket.has(now.monotonic) {
                         return None;
                     }
                     self.newcomers.pop_front()?
@@ -210,10 +209,6 @@ impl Resolver {
             };
             // A request that has expired meanwhile stays in its queue until it is met here.
             if let Some(request) = self.request(id) {
-                if let Some(fetch) = self.fetches.get_mut(&id) {
-                    fetch.sent_at = Some(now.monotonic);
-                    fetch.newcomer = false;
-                }
                 return Some(request);
             }
         }
@@ -221,16 +216,18 @@ impl Resolver {
 
     /// Requests about unknown names that nobody waits for any more are not worth a token.
     fn drop_abandoned_newcomers(&mut self) {
-        while let Some(id) = self.newcomers.front() {
-            match self.fetches.get(id).map(|fetch| &fetch.subject) {
-                Some(_) if self.never_waits() => return,
-                Some(subject) if self.waiting.values().any(|waits_for| waits_for == subject) => return,
-                Some(subject) => drop(self.under_way.remove(subject)),
-                None => {}
+        while let Some(id) = self.newcomers.front().copied() {
+            if self.fetches.get(&id).is_some_and(|fetch| self.is_awaited(&fetch.subject)) {
+                return;
             }
-            self.fetches.remove(id);
+            self.finish(id);
             self.newcomers.pop_front();
         }
+    }
+
+    /// Whether anybody waits for `subject`, or nobody ever may.
+    fn is_awaited(&self, subject: &Subject) -> bool {
+        self.memory.keys().max_waiting == 0 || self.waiting.values().any(|waits_for| waits_for == subject)
     }
 
     fn request(&self, id: FetchId) -> Option<KeyRequest> {
@@ -244,7 +241,7 @@ impl Resolver {
         Some(KeyRequest { id, path, if_none_match, max_body_bytes, places })
     }
 
-    /// The request was not sent: it comes again after the next tick.
+    /// The request was not sent, because another worker has begun to ask: it comes again after the next tick.
     pub fn put_back(&mut self, id: FetchId) {
         if let Some(fetch) = self.fetches.get_mut(&id) {
             fetch.sent_at = None;
@@ -252,7 +249,8 @@ impl Resolver {
         }
     }
 
-    /// Decides what to do about a request that [`Self::next_request`] gave, by what other workers have left.
+    /// Decides what to do about a request that [`Self::next_request`] gave, by what other workers have left; without
+    /// shared data, by an empty view.
     pub fn consult(&mut self, id: FetchId, shared: SharedView<'_>, now: Now) -> Consultation {
         let Some((subject, topic)) = self.subject(id) else { return Consultation::Answered(Vec::new()) };
         let monotonic = now.monotonic;
@@ -265,19 +263,37 @@ impl Resolver {
             return Consultation::Answered(self.finish(id));
         }
         let horizon = monotonic.saturating_add(Duration::from_secs(120));
-        match shared.note.and_then(|bytes| Note::decode(bytes, topic, horizon)) {
-            Some(Note::Asking { until }) if monotonic < until => Consultation::Later,
+        let alone = match shared.note.and_then(|bytes| Note::decode(bytes, topic, horizon)) {
+            Some(Note::Asking { until }) if monotonic < until => {
+                if let Some(fetch) = self.fetches.get_mut(&id) {
+                    fetch.newcomer = false;
+                }
+                self.deferred.push(id);
+                return Consultation::Later;
+            }
             Some(Note::Failed { retry_at, failures }) if monotonic < retry_at => {
                 self.memory.fail_until(&subject, failures, retry_at);
-                Consultation::Answered(self.finish(id))
+                return Consultation::Answered(self.finish(id));
             }
-            _ => {
-                let timeout = self.source().map(|source| source.timeout).unwrap_or_default();
-                let until = monotonic.saturating_add(timeout).saturating_add(LEASE_MARGIN);
-                let conditional = shared.answer.and_then(|bytes| Record::decode(bytes, topic, monotonic)).is_some();
-                Consultation::Ask { note: Note::Asking { until }.encode(topic), conditional }
-            }
+            Some(note @ Note::Unshared { until }) if monotonic < until => Some(note),
+            _ => None,
+        };
+        let in_vain = !self.is_awaited(&subject);
+        let Some(fetch) = self.fetches.get_mut(&id) else { return Consultation::Answered(Vec::new()) };
+        if fetch.newcomer && in_vain {
+            return Consultation::Answered(self.finish(id));
         }
+        if fetch.newcomer && !self.bucket.take(monotonic) {
+            self.newcomers.push_back(id);
+            return Consultation::Later;
+        }
+        fetch.newcomer = false;
+        fetch.sent_at = Some(monotonic);
+        let timeout = self.source().map(|source| source.timeout).unwrap_or_default();
+        let until = monotonic.saturating_add(timeout).saturating_add(LEASE_MARGIN);
+        let note = alone.unwrap_or(Note::Asking { until }).encode(topic);
+        let conditional = shared.answer.and_then(|bytes| Record::decode(bytes, topic, monotonic)).is_some();
+        Consultation::Ask { note, conditional }
     }
 
     /// Takes the answer to request `id`, `None` if none came. Returns those who waited for it: each asks again with
@@ -316,7 +332,10 @@ impl Resolver {
                 let record = Record { topic, term, status: share.status, etag, body: share.body };
                 writes.extend(record.encode().map(|content| Write { place, content }));
             }
-            Learnt::New { share: None, .. } => {}
+            Learnt::New { term, share: None } => {
+                // The others need not take turns for what they cannot get from each other.
+                note = Note::Unshared { until: term.fresh_until.saturating_add(UNSHARED_MARGIN) }.encode(topic);
+            }
         }
         writes.push(Write { place: places.note, content: note });
         (self.finish(id), writes)

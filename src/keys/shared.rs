@@ -134,6 +134,8 @@ pub(super) struct Record<'a> {
 pub(super) enum Note {
     /// Asks the key service; whoever else wants to know waits until then at most.
     Asking { until: Duration },
+    /// Got an answer that is not shared, because it is secret or too large: everyone asks, and nobody waits for others.
+    Unshared { until: Duration },
     /// Got no answer, for the `failures`th time in a row; nobody should ask before `retry_at`.
     Failed { retry_at: Duration, failures: u32 },
 }
@@ -180,6 +182,7 @@ impl Note {
         let (kind, time, failures) = match self {
             Self::Asking { until } => (0, until, 0),
             Self::Failed { retry_at, failures } => (1, retry_at, failures),
+            Self::Unshared { until } => (2, until, 0),
         };
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&topic.0);
@@ -189,18 +192,20 @@ impl Note {
         bytes
     }
 
-    /// Reads a note about `topic`; none if it is about something else. `horizon`: no note reaches further than this.
+    /// Reads a note about `topic`; none if it is about something else. `horizon`: no note that holds others up reaches
+    /// further than this.
     pub(super) fn decode(bytes: &[u8], topic: Topic, horizon: Duration) -> Option<Self> {
         let mut rest = Reader(bytes);
         if rest.byte()? != VERSION || rest.array::<16>()? != topic.0 {
             return None;
         }
         let kind = rest.byte()?;
-        let time = rest.time().filter(|time| *time <= horizon)?;
+        let time = rest.time().filter(|time| kind == 2 || *time <= horizon)?;
         let failures = u32::from_le_bytes(rest.array()?);
         match kind {
             0 => Some(Self::Asking { until: time }),
             1 => Some(Self::Failed { retry_at: time, failures }),
+            2 => Some(Self::Unshared { until: time }),
             _ => None,
         }
     }

@@ -18,16 +18,17 @@ use crate::support::token::Token;
 use crate::support::wait;
 
 /// A license request with a token of this key.
-fn request(key: &SigningKey) -> Request {
+pub(crate) fn request(key: &SigningKey) -> Request {
     Request::post("/license").token(Token::new(key).compact(now()))
 }
 
-fn new_key(kid: &str) -> SigningKey {
+/// A key of the algorithm that is quickest to make.
+pub(crate) fn new_key(kid: &str) -> SigningKey {
     SigningKey::generate(kid, Alg::ES256)
 }
 
 /// Sends so many requests with tokens of this key at once, lets them all arrive, opens the gate, and gives the answers.
-fn at_once(rig: &Rig, key: &SigningKey, count: u64, gate: &Gate) -> Vec<Answered> {
+pub(crate) fn at_once(rig: &Rig, key: &SigningKey, count: u64, gate: &Gate) -> Vec<Answered> {
     let bytes = bytes_of(&request(key), &[]);
     let mut connections: Vec<Connection> = (0..count).map(|_| Connection::open(rig.envoy.address("main"))).collect();
     for connection in &mut connections {

@@ -16,10 +16,13 @@ mod carriage;
 mod config;
 mod decisions;
 mod keys;
+mod outage;
 mod reply;
 mod robustness;
 #[path = "../support/mod.rs"]
 mod support;
+mod traffic;
+mod workers;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

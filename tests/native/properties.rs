@@ -13,7 +13,7 @@ use mdrm_authz::authorizer::{Authorizer, Decision, Platform, Step};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{SharedView, WaiterId};
+use mdrm_authz::keys::{Consultation, SharedView, WaiterId};
 use mdrm_authz::request::RequestHead;
 use serde_json::Value;
 
@@ -42,6 +42,8 @@ fn decide(configuration: &Value, authorization: &[u8], body: &[u8]) -> Decision 
         Step::Wait(waiting) => waiting,
     };
     let request = authorizer.keys().next_request(now).unwrap();
+    let asked = authorizer.keys().consult(request.id, SharedView::default(), now);
+    assert!(matches!(asked, Consultation::Ask { .. }), "{asked:?}");
     let answer = Answer { status: 200, cache_control: &[], age: None, etag: None, body: Some(body) };
     assert_eq!(authorizer.keys().on_answer(request.id, Some(answer), SharedView::default(), now).0, [WaiterId(1)]);
     match authorizer.resume(waiting, now) {

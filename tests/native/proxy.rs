@@ -7,7 +7,7 @@ use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::denial::Denial;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{SharedView, WaiterId};
+use mdrm_authz::keys::{Consultation, SharedView, WaiterId};
 use mdrm_authz::request::RequestHead;
 use serde_json::Value;
 
@@ -83,6 +83,8 @@ impl Proxy {
     fn answer_all(&mut self) -> Vec<WaiterId> {
         let mut ready = Vec::new();
         while let Some(request) = self.authorizer.keys().next_request(self.now) {
+            let asked = self.authorizer.keys().consult(request.id, SharedView::default(), self.now);
+            assert!(matches!(asked, Consultation::Ask { .. }), "{asked:?}");
             let silent = SILENT.contains(&&*self.authorizer.keys().source().unwrap().cluster);
             let KeyAnswer { status, headers, body } = match &self.instead {
                 None => keyring::answer(&request.path),

@@ -26,10 +26,13 @@ pub struct Setup {
     pub upstream: SocketAddr,
     /// Whether the upstream is spoken to in HTTP/2.
     pub upstream_http2: bool,
-    /// Whether listeners come from a file that can be replaced, see [`super::envoy::Envoy::push`].
+    /// Whether listeners, and the clusters besides `upstream` and `dead`, come from files that can be replaced, see
+    /// [`super::envoy::Envoy::push`] and [`super::envoy::Envoy::push_clusters`].
     pub dynamic: bool,
     /// Variables of the VM's environment.
     pub vm_environment: Vec<(String, String)>,
+    /// The name of the VM, which all listeners share.
+    pub vm_id: String,
 }
 
 /// A listener with the module in front of the upstream.
@@ -63,6 +66,7 @@ impl Setup {
             upstream_http2: false,
             dynamic: false,
             vm_environment: Vec::new(),
+            vm_id: "mdrm".to_owned(),
         }
     }
 
@@ -89,8 +93,7 @@ impl Setup {
 
     /// Envoy's bootstrap configuration. Files go to this directory.
     pub(super) fn bootstrap(&self, directory: &Path) -> Value {
-        let mut clusters: Vec<Value> =
-            self.clusters.iter().map(|(name, address)| cluster(name, *address, false)).collect();
+        let mut clusters = if self.dynamic { Vec::new() } else { self.clusters_json() };
         clusters.push(cluster("upstream", self.upstream, self.upstream_http2));
         clusters.push(cluster("dead", server::nobody(), false));
         let mut bootstrap = json!({
@@ -99,34 +102,53 @@ impl Setup {
             "static_resources": {"clusters": clusters},
         });
         if self.dynamic {
-            let source = json!({
-                "path_config_source": {
-                    "path": directory.join("listeners.json"), "watched_directory": {"path": directory},
-                },
-                "resource_api_version": "V3",
-            });
-            bootstrap["dynamic_resources"] = json!({"lds_config": source});
+            let source = |kind: &str| {
+                json!({
+                    "path_config_source": {
+                        "path": directory.join(kind).join("current.json"),
+                        "watched_directory": {"path": directory.join(kind)},
+                    },
+                    "resource_api_version": "V3",
+                })
+            };
+            bootstrap["dynamic_resources"] =
+                json!({"lds_config": source("listeners"), "cds_config": source("clusters")});
         } else {
             bootstrap["static_resources"]["listeners"] = self.listeners_json(directory).into();
         }
         bootstrap
     }
 
-    /// Replaces the file of the listeners in one step, as Envoy wants it.
+    /// Replaces the file of the listeners.
     pub(super) fn write_listeners(&self, directory: &Path) {
+        self.write(directory, "listeners", "listener.v3.Listener", self.listeners_json(directory));
+    }
+
+    /// Replaces the file of the clusters.
+    pub(super) fn write_clusters(&self, directory: &Path) {
+        self.write(directory, "clusters", "cluster.v3.Cluster", self.clusters_json());
+    }
+
+    /// Replaces a file of resources in one step, as Envoy wants it.
+    fn write(&self, directory: &Path, kind: &str, resource: &str, mut resources: Vec<Value>) {
         if self.dynamic {
-            let mut resources = self.listeners_json(directory);
-            for resource in &mut resources {
-                resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+            for one in &mut resources {
+                one["@type"] = json!(format!("type.googleapis.com/envoy.config.{resource}"));
             }
-            let next = directory.join("listeners.next");
+            let directory = directory.join(kind);
+            fs::create_dir_all(&directory).unwrap();
+            let next = directory.join("next.json");
             fs::write(&next, json!({"resources": resources}).to_string()).unwrap();
-            fs::rename(next, directory.join("listeners.json")).unwrap();
+            fs::rename(next, directory.join("current.json")).unwrap();
         }
     }
 
+    fn clusters_json(&self) -> Vec<Value> {
+        self.clusters.iter().map(|(name, address)| cluster(name, *address, false)).collect()
+    }
+
     fn listeners_json(&self, directory: &Path) -> Vec<Value> {
-        let with_module = self.listeners.iter().map(|listener| listener.json(directory, &self.vm_environment));
+        let with_module = self.listeners.iter().map(|listener| listener.json(directory, self));
         with_module.chain(self.raw_listeners.iter().cloned()).collect()
     }
 }
@@ -145,9 +167,9 @@ impl Listener {
         }
     }
 
-    fn json(&self, directory: &Path, environment: &[(String, String)]) -> Value {
+    fn json(&self, directory: &Path, setup: &Setup) -> Value {
         let environment: serde_json::Map<String, Value> =
-            environment.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            setup.vm_environment.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         let wasm = json!({
             "@type": format!("{TYPES}.filters.http.wasm.v3.Wasm"),
             "config": {
@@ -157,7 +179,7 @@ impl Listener {
                 "allow_on_headers_stop_iteration": self.stop_iteration,
                 "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": self.plugin},
                 "vm_config": {
-                    "vm_id": "mdrm",
+                    "vm_id": setup.vm_id,
                     "runtime": "envoy.wasm.runtime.v8",
                     "code": {"local": {"filename": required("MDRM_WASM", "the finished module")}},
                     "environment_variables": {"key_values": environment},

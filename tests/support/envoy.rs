@@ -62,6 +62,7 @@ impl Envoy {
         let directory = tempfile::Builder::new().prefix("mdrm-e2e-").tempdir().unwrap();
         let path = directory.path();
         fs::write(path.join("bootstrap.json"), setup.bootstrap(path).to_string()).unwrap();
+        setup.write_clusters(path);
         setup.write_listeners(path);
         let process = Process::start(path, &setup);
         let start = Instant::now();
@@ -113,19 +114,31 @@ impl Envoy {
 
     /// Replaces the listeners while Envoy runs. Needs [`Setup::dynamic`]. Returns whether Envoy took them.
     pub fn push(&mut self, listeners: Vec<Listener>) -> bool {
-        let counts = |envoy: &Envoy| {
-            let count = |name: &str| envoy.stat(&format!("listener_manager.lds.{name}")).unwrap_or(0);
-            (count("update_success"), count("update_rejected"))
-        };
-        let before = counts(self);
         self.setup.listeners = listeners;
-        self.setup.write_listeners(self.directory.path());
-        let taken = wait::until("Envoy looks at its new listeners", || {
-            let after = counts(self);
-            (after != before).then_some(after.0 > before.0)
-        });
+        let taken = self.taken("listener_manager.lds", || self.setup.write_listeners(self.directory.path()));
         self.ports = self.listening();
         taken
+    }
+
+    /// Replaces the clusters besides `upstream` and `dead` while Envoy runs. Needs [`Setup::dynamic`]. Returns whether
+    /// Envoy took them.
+    pub fn push_clusters(&mut self, clusters: Vec<(String, SocketAddr)>) -> bool {
+        self.setup.clusters = clusters;
+        self.taken("cluster_manager.cds", || self.setup.write_clusters(self.directory.path()))
+    }
+
+    /// Whether Envoy takes what `write` writes; the counters under `stats` tell.
+    fn taken(&self, stats: &str, write: impl FnOnce()) -> bool {
+        let counts = || {
+            let count = |name: &str| self.stat(&format!("{stats}.{name}")).unwrap_or(0);
+            (count("update_success"), count("update_rejected"))
+        };
+        let before = counts();
+        write();
+        wait::until("Envoy looks at its new configuration", || {
+            let after = counts();
+            (after != before).then_some(after.0 > before.0)
+        })
     }
 
     /// The answer of an admin endpoint.

@@ -40,13 +40,19 @@ fn main() {
     let shorter: Option<usize> = env::var("FLEET_PROXIES").ok().and_then(|proxies| proxies.parse().ok());
     let proxies = shorter.unwrap_or(PROXIES);
     let begin = Instant::now();
-    let usual = Script { outage: Outage::Refuses, rate: 100.0 };
+    let usual = Script { outage: Outage::Refuses, rate: 100.0, tags: true, own_places: false };
+    // Not one of the fleet: what it does is not in the fleet's figures.
+    let one = |script| fleet::run(script, proxies..proxies + 1).sum;
     let runs = Runs {
-        // Not one of the fleet: what it does is not in the fleet's figures.
-        one: fleet::run(usual, proxies..proxies + 1),
+        script: usual,
         fleet: fleet::run(usual, 0..proxies),
-        silent: fleet::run(Script { outage: Outage::Silent, ..usual }, proxies..proxies + 1),
-        busy: fleet::run(Script { rate: 1000.0, ..usual }, proxies..proxies + 1),
+        variants: vec![
+            ("as above", one(usual)),
+            ("key service silent in the outage", one(Script { outage: Outage::Silent, ..usual })),
+            ("1 000 requests a second", one(Script { rate: 1000.0, ..usual })),
+            ("key service without entity tags", one(Script { tags: false, ..usual })),
+            ("a place of its own for each key", one(Script { own_places: true, ..usual })),
+        ],
     };
     let report = report::markdown(&runs, begin.elapsed());
     println!("{report}");

@@ -16,7 +16,7 @@ use mdrm_authz::config::Config;
 use mdrm_authz::denial::Denial;
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{Consultation, KeyRequest, Resolution, Resolver, SharedView, WaiterId, Write};
+use mdrm_authz::keys::{Consultation, KeyRequest, Resolution, Resolver, SharedView, Ticked, WaiterId, Write};
 
 use crate::script::{LATENCY, MAX_AGE, Script, WORKERS, is_down};
 use crate::tally::Tally;
@@ -118,7 +118,11 @@ impl Proxy {
             let worker = &mut self.workers[number];
             if worker.tick_at.is_some_and(|due| due <= at) {
                 worker.tick_at = None;
-                let ready = worker.resolver.on_tick(now(at));
+                let Ticked { ready, turned_away } = worker.resolver.on_tick(now(at));
+                for waiter in turned_away {
+                    let (_, since) = worker.parked.remove(&waiter).expect("each waiter is named once");
+                    self.tally.lost(since, at);
+                }
                 self.resume(number, ready, at);
                 self.send(number, at);
             }
@@ -148,12 +152,14 @@ impl Proxy {
     fn send(&mut self, number: usize, at: Duration) {
         while let Some(request) = self.workers[number].resolver.next_request(now(at)) {
             let resolver = &mut self.workers[number].resolver;
-            match resolver.consult(request.id, view(&self.shared, &request), now(at)) {
+            match resolver.consult(request.id, view(self.script, &self.shared, &request), now(at)) {
                 Consultation::Answered(ready) => self.resume(number, ready, at),
-                Consultation::Later => resolver.put_back(request.id),
-                Consultation::Ask(note) => {
-                    self.shared.insert(request.places.note.clone(), note);
-                    self.call(number, request, at);
+                Consultation::Later => {}
+                Consultation::Ask { note, conditional } => {
+                    let place = place(self.script, &request.places.note, &request);
+                    self.shared.insert(place, note);
+                    let if_none_match = request.if_none_match.filter(|_| conditional);
+                    self.call(number, KeyRequest { if_none_match, ..request }, at);
                 }
             }
         }
@@ -180,16 +186,16 @@ impl Proxy {
             status: callout.status,
             cache_control: &[max_age.as_bytes()],
             age: None,
-            etag: Some(ETAG.as_bytes()),
+            etag: self.script.tags.then_some(ETAG.as_bytes()),
             body: Some(if callout.status == 200 { DOCUMENT } else { b"" }),
         };
         // Silence and 503 are the same to the store.
         let answer = (callout.status != 503).then_some(answer);
-        let shared = view(&self.shared, &callout.request);
+        let shared = view(self.script, &self.shared, &callout.request);
         let resolver = &mut self.workers[callout.worker].resolver;
         let (ready, writes) = resolver.on_answer(callout.request.id, answer, shared, now(at));
         for Write { place, content } in writes {
-            self.shared.insert(place, content);
+            self.shared.insert(self::place(self.script, &place, &callout.request), content);
         }
         self.resume(callout.worker, ready, at);
     }
@@ -204,8 +210,12 @@ fn now(at: Duration) -> Now {
     Now { unix: 1_764_000_000 + i64::try_from(at.as_secs()).unwrap(), monotonic: START + at }
 }
 
-fn view<'a>(shared: &'a HashMap<String, Vec<u8>>, request: &KeyRequest) -> SharedView<'a> {
-    let read = |place: &str| shared.get(place).map(|bytes| &bytes[..]);
+fn place(script: Script, name: &str, request: &KeyRequest) -> String {
+    if script.own_places { format!("{name} {}", request.path) } else { name.to_owned() }
+}
+
+fn view<'a>(script: Script, shared: &'a HashMap<String, Vec<u8>>, request: &KeyRequest) -> SharedView<'a> {
+    let read = |name: &str| shared.get(&place(script, name, request)).map(|bytes| &bytes[..]);
     SharedView {
         answer: read(&request.places.answer),
         refusal: request.places.refusal.as_deref().and_then(read),

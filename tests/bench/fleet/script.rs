@@ -51,6 +51,10 @@ pub struct Script {
     pub outage: Outage,
     /// Requests per second at each proxy.
     pub rate: f64,
+    /// The key service gives entity tags, and answers 304.
+    pub tags: bool,
+    /// Every key has a place of its own in the shared data, instead of one of 16 384.
+    pub own_places: bool,
 }
 
 /// The phase at `at`.

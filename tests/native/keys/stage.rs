@@ -8,7 +8,7 @@ use mdrm_authz::config::Config;
 use mdrm_authz::denial::Denial;
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{FetchId, KeyRequest, Resolution, Resolver, SharedView, WaiterId};
+use mdrm_authz::keys::{Consultation, FetchId, KeyRequest, Resolution, Resolver, SharedView, WaiterId};
 use serde_json::{Value, json};
 
 use crate::support::signer::Document;
@@ -100,9 +100,22 @@ impl Stage {
 
     /// The requests that are to be sent now.
     pub fn sent(&mut self) -> Vec<KeyRequest> {
-        let sent: Vec<KeyRequest> = std::iter::from_fn(|| self.resolver.next_request(self.now)).collect();
+        let sent: Vec<KeyRequest> = std::iter::from_fn(|| self.next_request()).collect();
         assert!(!self.resolver.has_requests(self.now));
         sent
+    }
+
+    /// The next request to send, of a worker that has nobody to share with.
+    pub fn next_request(&mut self) -> Option<KeyRequest> {
+        loop {
+            let request = self.resolver.next_request(self.now)?;
+            match self.resolver.consult(request.id, SharedView::default(), self.now) {
+                Consultation::Ask { .. } => return Some(request),
+                Consultation::Later => {}
+                // Nobody else has an answer; but nobody may want one any more.
+                Consultation::Answered(ready) => assert_eq!(ready, []),
+            }
+        }
     }
 
     /// The one request that is to be sent now.

@@ -53,7 +53,7 @@ impl Proxy {
             let view = Proxy::view(&self.shared, &request);
             match self.workers[worker].resolver.consult(request.id, view, now) {
                 Consultation::Answered(waiters) => ready.extend(waiters),
-                Consultation::Later => self.workers[worker].resolver.put_back(request.id),
+                Consultation::Later => {}
                 Consultation::Ask { note, .. } => {
                     self.write(request.places.note.clone(), note);
                     self.sent += 1;
@@ -290,6 +290,37 @@ fn attack_52b_two_key_services_never_see_each_others_keys() {
         assert!(proxy.send(1).is_empty(), "{other}");
         assert_eq!(proxy.sent, 2, "{other}");
     }
+}
+
+#[test]
+fn workers_do_not_take_turns_for_what_cannot_be_shared() {
+    let hmac = keyring().of_alg(Alg::HS256).under_kid("k").jwk();
+    let mut proxy = Proxy::new(4, &one_key());
+    for worker in 0..4 {
+        proxy.workers[worker].ask("k", 1);
+        proxy.send(worker);
+    }
+    assert_eq!(proxy.sent, 1);
+    assert_eq!(proxy.answer(Some(200), &hmac.to_string()), [1]);
+    for worker in 1..4 {
+        proxy.tick(worker);
+    }
+    assert_eq!((proxy.sent, proxy.callouts.len()), (4, 3), "at once");
+}
+
+#[test]
+fn a_key_that_another_worker_has_does_not_queue_behind_new_names() {
+    let mut proxy = Proxy::new(2, &one_key());
+    proxy.workers[0].ask("k", 1);
+    proxy.send(0);
+    proxy.answer(Some(200), &doc("o"));
+    for n in 0..900 {
+        proxy.workers[1].ask(&format!("random-{n}"), n + 10);
+    }
+    proxy.send(1);
+    assert_eq!(proxy.workers[1].ask("k", 1), Seen::Wait);
+    assert_eq!(proxy.send(1), [1]);
+    assert_eq!(proxy.workers[1].ask("k", 1), key_of("o"));
 }
 
 #[test]
