@@ -158,8 +158,13 @@ impl Memory {
             Some(slot) => (Some(slot), false),
             None => (self.unknown.get(kid), true),
         };
+        // A refusal is not asked about ahead: a flood of names would be, again and again.
+        let worth_asking = |slot: &Slot<Held>| !newcomer || !slot.is_fresh(now.monotonic);
+        let ahead = slot.is_some_and(worth_asking);
         match slot.map(|slot| slot.serve(now.monotonic, stale_if_error)) {
-            Some(Serving::Held { value, ask }) => Lookup::Known { resolution: value.resolution(now), ask },
+            Some(Serving::Held { value, ask }) => {
+                Lookup::Known { resolution: value.resolution(now), ask: ask && ahead }
+            }
             Some(Serving::BackingOff(pause)) => unavailable(pause),
             Some(Serving::Absent) | None => Lookup::Absent { newcomer },
         }

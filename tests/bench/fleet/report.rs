@@ -147,8 +147,7 @@ fn variants(runs: &Runs) -> String {
             .unwrap();
         }
     }
-    text + "\nLost at 1 000 requests a second while the service works, at the cold start and the restart: with so many new names at once,\n\
-        the bucket for never-seen names (200, then 100 a second in each worker) lets some wait until the time-out. In an outage the filter\n\
+    text + "\nIn an outage the filter\n\
         asks more than in the steady phase, because back-off is kept for each key: at most once in 30 s for every key in use. The\n\
         few losses outside the outage at 100 a second are clients that waited when their proxy restarted, and back-off that had not\n\
         yet run out when the outage was over. In a silent outage a request whose key has expired waits for the whole time-out, the\n\
@@ -172,7 +171,7 @@ fn formula(runs: &Runs) -> String {
         load = P · Σ 1 / (0.76 · max-age + 1/r)      at most P · keys / (0.76 · max-age)\n\
         ```\n\n\
         With the figures above {shared:.1} requests a second for each proxy; simulated in the steady phase: {store:.1}. What is above the\n\
-        formula comes from keys that share one of the 16 384 places of the shared data (see the last two variants). The naive policy:\n\
+        formula comes from keys that share one of the 65 536 places of the shared data (see the last two variants). The naive policy:\n\
         `P · W · Σ 1 / (max-age + W/r)`, {alone:.1} a second; simulated: {naive:.1}. Sharing gains a factor of up to W where keys are asked\n\
         for often; for the long tail most of its gain is that a key known to one worker delays nobody in the others.\n\n\
         **When to put an HTTP cache before the key service**: when the formula's load, or 2.5 times that for an outage and the\n\

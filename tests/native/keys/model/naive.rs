@@ -97,7 +97,8 @@ impl Naive {
                 let old = self.now - spoken.at >= REFETCH_INTERVAL;
                 let worth_asking = lacks(&spoken.what, kid) && old && pause == 0;
                 // The last fifth of the freshness: whoever comes first has it asked for ahead.
-                let ahead = pause == 0 && self.now >= spoken.until - (spoken.until - spoken.at) / 5;
+                let ahead =
+                    pause == 0 && self.is_registered(kid) && self.now >= spoken.until - (spoken.until - spoken.at) / 5;
                 return if worth_asking { (Seen::Wait, idle) } else { (seen(&spoken.what, kid), idle && ahead) };
             }
             if !memory.failures.is_empty() && self.now < spoken.until + STALE_IF_ERROR {
