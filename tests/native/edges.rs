@@ -98,3 +98,24 @@ fn a_clock_far_off_refuses_and_does_not_panic() {
         assert!(["MDRM-508", "MDRM-510"].contains(&&*code), "{now}: {code}");
     }
 }
+
+#[test]
+fn attack_39_decisions_follow_a_clock_that_steps_an_hour_back_and_forth() {
+    let mut proxy = Proxy::new(&Plugin::NoRoutes.configuration(), ISSUED);
+    let request = Request::post("/").token(Token::new(keyring().main()).compact(ISSUED)).as_a_filter_sees_it();
+    for (now, expected) in [
+        (ISSUED, None),
+        (ISSUED - 3600, Some("MDRM-510")),
+        (ISSUED, None),
+        (ISSUED + 3600, Some("MDRM-508")),
+        (ISSUED, None),
+    ] {
+        proxy.now.unix = now;
+        let code = match proxy.run(request.clone(), false) {
+            Outcome::Forwarded { .. } => None,
+            Outcome::Denied(denial) => Some(denial.code().name()),
+        };
+        assert_eq!(code, expected, "at {now}");
+    }
+    assert_eq!(proxy.asked.len(), 1, "and the key is held all the while");
+}
