@@ -61,9 +61,14 @@ pub(super) struct SharedPlaces {
 
 impl SharedPlaces {
     /// Reads all places; none if the host has no shared data.
+    ///
+    /// The note first: whoever asked writes the answer and then takes the note back. So either the note is seen, or the
+    /// answer is, or the note has changed by the time that this worker would write its own.
     fn read(places: Places) -> Option<Self> {
+        let note = Shared::read(&places.note)?;
+        let answer = Shared::read(&places.answer)?;
         let refusal = places.refusal.as_deref().map_or(Some(Shared::default()), Shared::read)?;
-        Some(Self { answer: Shared::read(&places.answer)?, refusal, note: Shared::read(&places.note)?, places })
+        Some(Self { places, answer, refusal, note })
     }
 
     fn view(&self) -> SharedView<'_> {
