@@ -6,7 +6,7 @@ use crate::carriage::{Carriage, PathEdit, Removal};
 use crate::claims::{Authentic, Protocol, Requirements, Verified};
 use crate::clock::Now;
 use crate::config::{Config, TokenRules};
-use crate::denial::Denial;
+use crate::denial::{Denial, KeyRefusal};
 use crate::jose::jwk::AccessKey;
 use crate::jose::native::Verify;
 use crate::jose::token::{Kid, UntrustedToken};
@@ -157,7 +157,7 @@ impl Authorizer {
         if token.header().is_session_token {
             return Err(Denial::SessionTokenPresented);
         }
-        let kid = token.header().kid.clone().ok_or(Denial::KidUnusable)?;
+        let kid = token.header().kid.clone().ok_or(Denial::AccessKey(KeyRefusal::NoName))?;
         Ok((token, kid))
     }
 

@@ -140,18 +140,8 @@ pub enum Denial {
     /// The token is one of our own session tokens.
     SessionTokenPresented,
 
-    /// `kid` is missing, not a string, empty, too long, or made of dots only.
-    KidUnusable,
-    /// The key service does not know the key.
-    KeyUnknown,
-    /// The key document cannot be used (the reason was logged when it arrived).
-    KeyUnusable,
-    /// The key was deleted.
-    KeyDeleted,
-    /// The key is disabled.
-    KeyDisabled,
-    /// The key's own `exp` has passed.
-    KeyExpired,
+    /// There is no key to verify the token, or the document, with.
+    AccessKey(KeyRefusal),
 
     /// `alg` is missing, not a string, or not the algorithm of the key.
     AlgorithmNotTheKeys,
@@ -186,10 +176,184 @@ pub enum Denial {
     /// None of the matching audiences is a purpose of the key.
     AudienceNotInKeyScope,
 
-    /// A Trust Tunnel request, and no master keys are configured.
-    TunnelNotConfigured,
     /// `drm_protocol` does not name the type of the request.
     ProtocolMismatch,
+
+    /// The Trust Tunnel's mode does not take this type of request: `true` for a tunnel request.
+    TunnelMode {
+        /// Whether the request is a Trust Tunnel request.
+        tunnel: bool,
+    },
+    /// A Trust Tunnel request, and no master keys are configured.
+    TunnelNotConfigured,
+    /// The body is no Trust Tunnel request, or its payload is none.
+    Tunnel(TunnelFault),
+    /// There is no master key to decrypt with.
+    MasterKey(KeyRefusal),
+    /// The key does not decrypt the body. One cause for all of them, so that no two can be told apart.
+    TunnelUndecryptable,
+
+    /// A query parameter that a signed CPIX request needs is absent, empty, repeated or badly escaped.
+    SignedCpixParameter(&'static str),
+    /// The CPIX document.
+    Cpix(CpixFault),
+
+    /// Neither the access key nor the configuration names a session key.
+    SessionKidMissing,
+    /// There is no session key to sign with.
+    SessionKey(KeyRefusal),
+    /// The private part of the session key is not that of its public part.
+    SessionKeyMismatch,
+    /// A session token could not be signed, or its signature did not verify.
+    SessionNotSigned,
+}
+
+/// Why there is no key of some name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRefusal {
+    /// `kid` is missing, not a string, empty, longer than 256 bytes, or made of dots only: no key can have such a name.
+    NoName,
+    /// The key service does not know the key.
+    Unknown,
+    /// The key document cannot be used (the reason was logged when it arrived).
+    Unusable,
+    /// The key was deleted.
+    Deleted,
+    /// The key is disabled.
+    Disabled,
+    /// The key's own `exp` has passed.
+    Expired,
+}
+
+impl fmt::Display for KeyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoName => "kid is missing, not a string, empty, too long, or made of dots",
+            Self::Unknown => "the key service does not know it",
+            Self::Unusable => "its document is unusable",
+            Self::Deleted => "it is deleted",
+            Self::Disabled => "it is disabled",
+            Self::Expired => "it has expired",
+        })
+    }
+}
+
+/// Why a body is no Trust Tunnel request (MDRM-517): its form, before any key is looked up, or what was inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TunnelFault {
+    /// There is no body.
+    NoBody,
+    /// Larger than `max_body_bytes`.
+    TooLarge,
+    /// A `content-encoding` other than `identity`.
+    Encoded,
+    /// Not complete within `body_timeout`.
+    Timeout,
+    /// Not five parts separated by dots (RFC 7516 section 7.1).
+    NotFiveParts,
+    /// A part is not canonical base64url.
+    NotBase64Url,
+    /// The header is not one JSON object.
+    Header(JsonFault),
+    /// `kid` is missing, not a string or empty.
+    Kid,
+    /// `alg` or `enc` is not listed.
+    Algorithm,
+    /// `zip` or `crit` is present.
+    Extension,
+    /// An encrypted key with `dir`, or none with `A256KW`.
+    EncryptedKey,
+    /// The payload is not one JSON object in UTF-8.
+    Payload(JsonFault),
+    /// A member of the payload is missing, empty, of the wrong type or not listed.
+    Member(&'static str),
+}
+
+impl fmt::Display for TunnelFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoBody => f.write_str("there is no body"),
+            Self::TooLarge => f.write_str("the body is larger than max_body_bytes"),
+            Self::Encoded => f.write_str("the body has a content-encoding"),
+            Self::Timeout => f.write_str(BODY_TIMEOUT),
+            Self::NotFiveParts => f.write_str("the JWE has not five parts"),
+            Self::NotBase64Url => f.write_str("a part of the JWE is not canonical base64url"),
+            Self::Header(fault) => write!(f, "the header of the JWE: {fault}"),
+            Self::Kid => f.write_str("kid is missing, not a string or empty"),
+            Self::Algorithm => f.write_str("alg or enc is not supported"),
+            Self::Extension => f.write_str("zip or crit in the header"),
+            Self::EncryptedKey => f.write_str("the encrypted key does not fit alg"),
+            Self::Payload(fault) => write!(f, "the payload: {fault}"),
+            Self::Member(name) => write!(f, "{name} of the payload is missing, empty or not allowed"),
+        }
+    }
+}
+
+/// The cause of a body that was not complete in time: the host may not deliver it at all.
+const BODY_TIMEOUT: &str = "the body was not complete within body_timeout; if this happens to every such request, the plugin lacks \
+                            allow_on_headers_stop_iteration: true (Envoy 1.35 or later)";
+
+/// What is wrong with a CPIX document: rows of section "CPIX" of the table of decisions, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CpixFault {
+    /// There is no body.
+    NoBody,
+    /// Larger than `max_body_bytes`.
+    TooLarge,
+    /// A `content-encoding` other than `identity`.
+    Encoded,
+    /// Not complete within `body_timeout`.
+    Timeout,
+    /// Not a well-formed document in UTF-8 with the root element `CPIX`; says what is wrong.
+    NotCpix(&'static str),
+    /// There is no signature.
+    NoSignatures,
+    /// No signature covers the whole document, or more than one does.
+    NoOverallSignature,
+    /// An algorithm or transform that is not allowed.
+    Algorithm(&'static str),
+    /// The registered key cannot verify this type of signature.
+    KeyType,
+    /// The digest or the signature value is wrong.
+    SignatureInvalid,
+    /// The root element has no `contentId`.
+    ContentIdMissing,
+    /// `contentId` is not the subject.
+    ContentIdNotSubject,
+}
+
+impl CpixFault {
+    const fn code(self) -> Code {
+        match self {
+            Self::NoBody | Self::TooLarge | Self::Encoded | Self::Timeout | Self::NotCpix(_) => Code::Mdrm910,
+            Self::NoSignatures => Code::Mdrm914,
+            Self::NoOverallSignature => Code::Mdrm915,
+            Self::Algorithm(_) => Code::Mdrm918,
+            Self::KeyType => Code::Mdrm917,
+            Self::SignatureInvalid => Code::Mdrm916,
+            Self::ContentIdMissing => Code::Mdrm903,
+            Self::ContentIdNotSubject => Code::Mdrm905,
+        }
+    }
+}
+
+impl fmt::Display for CpixFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoBody => f.write_str("there is no body"),
+            Self::TooLarge => f.write_str("the body is larger than max_body_bytes"),
+            Self::Encoded => f.write_str("the body has a content-encoding"),
+            Self::Timeout => f.write_str(BODY_TIMEOUT),
+            Self::NotCpix(what) => write!(f, "not a CPIX document: {what}"),
+            Self::NoSignatures => f.write_str("the document has no signature"),
+            Self::NoOverallSignature => f.write_str("not exactly one signature covers the whole document"),
+            Self::Algorithm(what) => write!(f, "not allowed in a signature: {what}"),
+            Self::KeyType => f.write_str("the key cannot verify the signature method"),
+            Self::SignatureInvalid => f.write_str("the digest or the signature does not verify"),
+            Self::ContentIdMissing => f.write_str("the document has no contentId"),
+            Self::ContentIdNotSubject => f.write_str("contentId is not the subject"),
+        }
+    }
 }
 
 /// What was wrong with a JSON text.
@@ -247,7 +411,7 @@ impl Denial {
             | Self::PartNotBase64Url(_)
             | Self::PartNotObject(..) => Code::Mdrm502,
             Self::AudienceMalformed | Self::AudienceNotAccepted | Self::AudienceNotInKeyScope => Code::Mdrm503,
-            Self::KidUnusable | Self::KeyUnknown | Self::KeyUnusable => Code::Mdrm504,
+            Self::AccessKey(KeyRefusal::NoName | KeyRefusal::Unknown | KeyRefusal::Unusable) => Code::Mdrm504,
             Self::SessionTokenPresented
             | Self::AlgorithmNotTheKeys
             | Self::CriticalHeader
@@ -260,10 +424,17 @@ impl Denial {
             Self::IssuedAtMissing => Code::Mdrm509,
             Self::IssuedInFuture => Code::Mdrm510,
             Self::NotYetValid => Code::Mdrm511,
-            Self::KeyDeleted => Code::Mdrm512,
-            Self::KeyDisabled | Self::KeyExpired => Code::Mdrm513,
-            Self::TunnelNotConfigured => Code::Mdrm518,
+            Self::AccessKey(KeyRefusal::Deleted) => Code::Mdrm512,
+            Self::AccessKey(KeyRefusal::Disabled | KeyRefusal::Expired) => Code::Mdrm513,
+            Self::SessionKidMissing | Self::SessionKey(_) => Code::Mdrm506,
+            Self::SessionKeyMismatch | Self::SessionNotSigned => Code::Mdrm507,
+            Self::SignedCpixParameter(_) => Code::Mdrm514,
+            Self::Tunnel(_) => Code::Mdrm517,
+            Self::TunnelNotConfigured | Self::MasterKey(_) => Code::Mdrm518,
+            Self::TunnelUndecryptable => Code::Mdrm519,
+            Self::TunnelMode { .. } => Code::Mdrm520,
             Self::ProtocolMismatch => Code::Mdrm521,
+            Self::Cpix(fault) => fault.code(),
         }
     }
 
@@ -298,12 +469,7 @@ impl fmt::Display for Denial {
             Self::PartNotBase64Url(part) => write!(f, "the token's {part} is not canonical base64url"),
             Self::PartNotObject(part, fault) => write!(f, "the token's {part}: {fault}"),
             Self::SessionTokenPresented => f.write_str("a session token of this filter was presented"),
-            Self::KidUnusable => f.write_str("kid is missing, not a string, empty, too long, or made of dots"),
-            Self::KeyUnknown => f.write_str("the key service does not know the key"),
-            Self::KeyUnusable => f.write_str("the key document is unusable"),
-            Self::KeyDeleted => f.write_str("the key is deleted"),
-            Self::KeyDisabled => f.write_str("the key is disabled"),
-            Self::KeyExpired => f.write_str("the key has expired"),
+            Self::AccessKey(refusal) => write!(f, "key: {refusal}"),
             Self::AlgorithmNotTheKeys => f.write_str("alg is not the algorithm of the key"),
             Self::CriticalHeader => f.write_str("crit or b64 in the header"),
             Self::SignatureInvalid => f.write_str("the signature does not verify"),
@@ -319,8 +485,23 @@ impl fmt::Display for Denial {
             Self::AudienceMalformed => f.write_str("aud is missing, or not a string or an array of strings"),
             Self::AudienceNotAccepted => f.write_str("aud names no audience of the service"),
             Self::AudienceNotInKeyScope => f.write_str("the key was not created for the audience"),
-            Self::TunnelNotConfigured => f.write_str("a Trust Tunnel request, and no master keys are configured"),
             Self::ProtocolMismatch => f.write_str("drm_protocol is not the type of the request"),
+            Self::TunnelMode { tunnel: true } => f.write_str("a Trust Tunnel request, and trust_tunnel.mode is off"),
+            Self::TunnelMode { tunnel: false } => {
+                f.write_str("not a Trust Tunnel request, and trust_tunnel.mode is enforcing")
+            }
+            Self::TunnelNotConfigured => f.write_str("a Trust Tunnel request, and no master keys are configured"),
+            Self::Tunnel(fault) => write!(f, "{fault}"),
+            Self::MasterKey(refusal) => write!(f, "master key: {refusal}"),
+            Self::TunnelUndecryptable => f.write_str("the master key does not decrypt the body"),
+            Self::SignedCpixParameter(name) => {
+                write!(f, "the query parameter {name} is absent, empty, repeated or badly escaped")
+            }
+            Self::Cpix(fault) => write!(f, "{fault}"),
+            Self::SessionKidMissing => f.write_str("neither the key nor session.kid names a session key"),
+            Self::SessionKey(refusal) => write!(f, "session key: {refusal}"),
+            Self::SessionKeyMismatch => f.write_str("the session key's private part is not that of its public part"),
+            Self::SessionNotSigned => f.write_str("the session token could not be signed"),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::slot::{BackOff, FIRST_RETRY, Serving, Slot, Term};
 use super::{Resolution, Subject};
 use crate::clock::Now;
 use crate::config::{Config, KeyPath, Keys};
-use crate::denial::Denial;
+use crate::denial::{Denial, KeyRefusal};
 use crate::jose::jwk::{AccessKey, KeyDocument, KeySet, Provenance};
 use crate::jose::native::Verify;
 use crate::jose::token::Kid;
@@ -146,7 +146,7 @@ impl Memory {
             return known(held.resolution(now));
         }
         match self.config.keys.source.as_ref().map(|source| &source.path) {
-            None => known(Resolution::Refused(Denial::KeyUnknown)),
+            None => known(Resolution::Refused(Denial::AccessKey(KeyRefusal::Unknown))),
             Some(KeyPath::OneKey(..)) => self.look_up_one(kid, now),
             Some(KeyPath::Set(_)) => self.look_up_in_set(kid, now),
         }
@@ -180,7 +180,7 @@ impl Memory {
                 None if old && self.set.is_fresh(now.monotonic) && self.set.may_retry(now.monotonic) => {
                     Lookup::Absent { newcomer: false }
                 }
-                None => Lookup::Known { resolution: Resolution::Refused(Denial::KeyUnknown), ask },
+                None => Lookup::Known { resolution: Resolution::Refused(Denial::AccessKey(KeyRefusal::Unknown)), ask },
             },
             Serving::BackingOff(pause) => unavailable(pause),
             Serving::Absent => Lookup::Absent { newcomer: false },
@@ -379,12 +379,14 @@ fn share_of<'a>(said: &OneKey, answer: &Answer<'a>) -> Option<Share<'a>> {
 impl Held {
     fn resolution(&self, now: Now) -> Resolution {
         match self {
-            Self::Key(key) if key.expires.is_some_and(|exp| now.unix > exp) => Resolution::Refused(Denial::KeyExpired),
+            Self::Key(key) if key.expires.is_some_and(|exp| now.unix > exp) => {
+                Resolution::Refused(Denial::AccessKey(KeyRefusal::Expired))
+            }
             Self::Key(key) => Resolution::Key(Rc::clone(key)),
-            Self::Unknown => Resolution::Refused(Denial::KeyUnknown),
-            Self::Unusable => Resolution::Refused(Denial::KeyUnusable),
-            Self::Disabled => Resolution::Refused(Denial::KeyDisabled),
-            Self::Deleted => Resolution::Refused(Denial::KeyDeleted),
+            Self::Unknown => Resolution::Refused(Denial::AccessKey(KeyRefusal::Unknown)),
+            Self::Unusable => Resolution::Refused(Denial::AccessKey(KeyRefusal::Unusable)),
+            Self::Disabled => Resolution::Refused(Denial::AccessKey(KeyRefusal::Disabled)),
+            Self::Deleted => Resolution::Refused(Denial::AccessKey(KeyRefusal::Deleted)),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
-use mdrm_authz::denial::Denial;
+use mdrm_authz::denial::{Denial, KeyRefusal};
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
 use mdrm_authz::keys::{Consultation, KeyRequest, Resolution, Resolver, SharedView, Ticked, WaiterId, Write};
@@ -132,7 +132,7 @@ impl Proxy {
     fn look_up(&mut self, number: usize, kid: &Kid, waiter: WaiterId, since: Duration, at: Duration) {
         let worker = &mut self.workers[number];
         match worker.resolver.resolve(kid, waiter, now(at)) {
-            Resolution::Refused(Denial::KeyDisabled) => self.tally.served(since, at),
+            Resolution::Refused(Denial::AccessKey(KeyRefusal::Disabled)) => self.tally.served(since, at),
             Resolution::Refused(Denial::KeyServiceUnavailable { .. } | Denial::TooManyWaiting { .. }) => {
                 self.tally.lost(since, at);
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mdrm_authz::denial::Denial;
+use mdrm_authz::denial::{Denial, KeyRefusal};
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::Resolution;
 
@@ -108,7 +108,7 @@ pub fn run(rate: u32, names: Names) -> Flood {
 fn ask(store: &mut Store, flood: &mut Flood, waiter: usize, name: usize) {
     let kid = Kid::new(&format!("00000000-0000-4000-8000-{name:012}")).unwrap();
     match store.resolve(&kid, u32::try_from(waiter).unwrap()) {
-        Resolution::Refused(Denial::KeyUnknown) => flood.unknown += 1,
+        Resolution::Refused(Denial::AccessKey(KeyRefusal::Unknown)) => flood.unknown += 1,
         Resolution::Refused(Denial::KeyServiceUnavailable { .. } | Denial::TooManyWaiting { .. }) => {
             flood.unavailable += 1;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
-use mdrm_authz::denial::Denial;
+use mdrm_authz::denial::{Denial, KeyRefusal};
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
 use mdrm_authz::keys::{Consultation, FetchId, KeyRequest, Resolution, Resolver, SharedView, WaiterId};
@@ -18,15 +18,15 @@ use crate::support::table::keyring::keyring;
 pub const START: i64 = 1_764_000_000;
 
 /// The key service says that it has no such key.
-pub const UNKNOWN: Seen = Seen::Refused(Denial::KeyUnknown);
+pub const UNKNOWN: Seen = Seen::Refused(Denial::AccessKey(KeyRefusal::Unknown));
 /// The document cannot be used.
-pub const UNUSABLE: Seen = Seen::Refused(Denial::KeyUnusable);
+pub const UNUSABLE: Seen = Seen::Refused(Denial::AccessKey(KeyRefusal::Unusable));
 /// The key is disabled.
-pub const DISABLED: Seen = Seen::Refused(Denial::KeyDisabled);
+pub const DISABLED: Seen = Seen::Refused(Denial::AccessKey(KeyRefusal::Disabled));
 /// The key is deleted.
-pub const DELETED: Seen = Seen::Refused(Denial::KeyDeleted);
+pub const DELETED: Seen = Seen::Refused(Denial::AccessKey(KeyRefusal::Deleted));
 /// The key's own `exp` has passed.
-pub const EXPIRED: Seen = Seen::Refused(Denial::KeyExpired);
+pub const EXPIRED: Seen = Seen::Refused(Denial::AccessKey(KeyRefusal::Expired));
 /// As many requests wait as may.
 pub const CROWDED: Seen = Seen::Refused(Denial::TooManyWaiting { retry_after: 1 });
 
