@@ -63,6 +63,14 @@ impl Carriage {
     }
 }
 
+impl Removal {
+    /// Every place of `request` that could carry a token, whatever stands there.
+    pub fn all(request: RequestHead<'_>) -> Self {
+        let target = request.first(":path").unwrap_or_default();
+        Self { authorization: request.values(HEADER).map(<[u8]>::to_vec).collect(), path: Query::read(target).edit }
+    }
+}
+
 /// The value of an `Authorization` header or parameter.
 enum Credential<'a> {
     Absent,
@@ -144,7 +152,7 @@ fn value(pair: &[u8]) -> Result<Option<String>, Denial> {
 }
 
 /// RFC 3986 section 2.1, once; `+` is literal. `None` for a `%` without two digits.
-fn percent_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn percent_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     if !text.contains(&b'%') {
         return Some(text.into());
     }

@@ -5,11 +5,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::config::TokenRules;
+use crate::config::{ClaimHeader, TokenRules};
 use crate::denial::Denial;
 use crate::jose::json::{Object, Value};
 use crate::jose::jwk::AccessKey;
 use crate::jose::token::UntrustedToken;
+use crate::session;
+use crate::upstream::{Unfit, claim_header};
 
 /// The last second of the year 9999: later times are refused, which keeps arithmetic on times far from any overflow.
 const LAST_SECOND: f64 = 253_402_300_799.0;
@@ -19,6 +21,8 @@ const LAST_SECOND: f64 = 253_402_300_799.0;
 pub enum Protocol {
     /// As it is, with the token beside it.
     Rest,
+    /// Encrypted, with the token inside.
+    TrustTunnel,
 }
 
 impl Protocol {
@@ -26,6 +30,7 @@ impl Protocol {
     pub const fn claim(self) -> &'static str {
         match self {
             Self::Rest => "REST",
+            Self::TrustTunnel => "Trust Tunnel",
         }
     }
 }
@@ -39,6 +44,15 @@ pub struct Requirements<'a> {
     pub clock_skew: Duration,
     /// What the claim `drm_protocol` must name if it is present; none where it is not looked at.
     pub protocol: Option<Protocol>,
+}
+
+/// What is kept of the claims for the upstream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extract<'a> {
+    /// Claims that become headers.
+    pub headers: &'a [ClaimHeader],
+    /// The claims that a session token repeats.
+    pub session: bool,
 }
 
 /// The claims of a token whose signature is right and whose claims are of the right form: what does not change while the
@@ -55,6 +69,11 @@ pub struct Authentic {
     audiences: Option<Box<[Box<str>]>>,
     /// None if absent; what is no string is empty, which is no protocol's name.
     protocol: Option<Box<str>>,
+    token_id: Box<str>,
+    /// One for each of [`Extract::headers`]; none for a claim that is absent.
+    headers: Box<[Option<Result<String, Unfit>>]>,
+    /// JSON text of an object: what a session token repeats.
+    unregistered: Box<str>,
 }
 
 impl Authentic {
@@ -62,12 +81,12 @@ impl Authentic {
     ///
     /// # Errors
     /// Causes of MDRM-505.
-    pub fn new(token: &UntrustedToken, key: &AccessKey) -> Result<Self, Denial> {
+    pub fn new(token: &UntrustedToken, key: &AccessKey, extract: Extract<'_>) -> Result<Self, Denial> {
         check_signature(token, key)?;
         let claims = token.claims()?;
         let issuer = text(&claims, "iss").filter(|issuer| **issuer == *key.owner).ok_or(Denial::IssuerNotOwner)?;
         let subject = text(&claims, "sub").ok_or(Denial::ClaimNotText("sub"))?;
-        text(&claims, "jti").ok_or(Denial::ClaimNotText("jti"))?;
+        let token_id = text(&claims, "jti").ok_or(Denial::ClaimNotText("jti"))?;
         let time = |name| claims.get(name).map(|value| seconds(value, name)).transpose();
         Ok(Self {
             issuer,
@@ -78,6 +97,9 @@ impl Authentic {
             not_before: time("nbf")?,
             audiences: claims.get("aud").and_then(audiences),
             protocol: claims.get("drm_protocol").map(|claim| claim.text().unwrap_or_default().into()),
+            token_id,
+            headers: extract.headers.iter().map(|header| claims.get(&header.claim).map(claim_header)).collect(),
+            unregistered: if extract.session { session::unregistered(&claims) } else { Box::default() },
         })
     }
 }
@@ -95,6 +117,9 @@ impl Authentic {
             not_before: None,
             audiences: None,
             protocol: None,
+            token_id: "t".into(),
+            headers: Box::default(),
+            unregistered: Box::default(),
         }
     }
 }
@@ -129,6 +154,31 @@ impl Verified {
     /// The content that the token is for.
     pub fn subject(&self) -> &str {
         &self.0.subject
+    }
+
+    /// `jti`.
+    pub fn token_id(&self) -> &str {
+        &self.0.token_id
+    }
+
+    /// What the claims say that were asked for by [`Extract::headers`], in that order; none for an absent claim.
+    pub fn headers(&self) -> &[Option<Result<String, Unfit>>] {
+        &self.0.headers
+    }
+
+    /// JSON text of an object with the claims that neither RFC 7519 nor this filter gives a meaning; empty unless they were
+    /// asked for by [`Extract::session`].
+    pub fn unregistered(&self) -> &str {
+        &self.0.unregistered
+    }
+
+    /// The last second, in seconds since the epoch, at which the token would be accepted under `rules`.
+    pub fn end(&self, rules: &TokenRules, clock_skew: Duration) -> i64 {
+        // `Self::new` has seen `iat`; without it there would be no end, and so no time at all.
+        let issued_at = self.0.issued_at.unwrap_or_default();
+        let oldest = millis(issued_at).saturating_add(duration_millis(rules.max_age));
+        let end = self.0.expires.map_or(oldest, |expires| oldest.min(millis(expires)));
+        end.saturating_add(duration_millis(clock_skew)).div_euclid(1000)
     }
 }
 

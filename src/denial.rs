@@ -100,6 +100,8 @@ impl fmt::Display for Part {
 pub enum Denial {
     /// The host did not hand over the request's headers.
     HeadersUnreadable,
+    /// The host did not hand over the request's body.
+    BodyUnreadable,
     /// No answer of the key service and nothing usable held.
     KeyServiceUnavailable {
         /// Whole seconds until the next attempt, 1 to 30.
@@ -241,14 +243,8 @@ impl fmt::Display for KeyRefusal {
 /// Why a body is no Trust Tunnel request (MDRM-517): its form, before any key is looked up, or what was inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TunnelFault {
-    /// There is no body.
-    NoBody,
-    /// Larger than `max_body_bytes`.
-    TooLarge,
-    /// A `content-encoding` other than `identity`.
-    Encoded,
-    /// Not complete within `body_timeout`.
-    Timeout,
+    /// The body cannot be looked at.
+    Body(BodyFault),
     /// Not five parts separated by dots (RFC 7516 section 7.1).
     NotFiveParts,
     /// A part is not canonical base64url.
@@ -272,10 +268,7 @@ pub enum TunnelFault {
 impl fmt::Display for TunnelFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoBody => f.write_str("there is no body"),
-            Self::TooLarge => f.write_str("the body is larger than max_body_bytes"),
-            Self::Encoded => f.write_str("the body has a content-encoding"),
-            Self::Timeout => f.write_str(BODY_TIMEOUT),
+            Self::Body(fault) => write!(f, "{fault}"),
             Self::NotFiveParts => f.write_str("the JWE has not five parts"),
             Self::NotBase64Url => f.write_str("a part of the JWE is not canonical base64url"),
             Self::Header(fault) => write!(f, "the header of the JWE: {fault}"),
@@ -289,21 +282,38 @@ impl fmt::Display for TunnelFault {
     }
 }
 
-/// The cause of a body that was not complete in time: the host may not deliver it at all.
-const BODY_TIMEOUT: &str = "the body was not complete within body_timeout; if this happens to every such request, the plugin lacks \
-                            allow_on_headers_stop_iteration: true (Envoy 1.35 or later)";
-
-/// What is wrong with a CPIX document: rows of section "CPIX" of the table of decisions, in its order.
+/// Why a body that must be looked at cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CpixFault {
-    /// There is no body.
-    NoBody,
+pub enum BodyFault {
+    /// There is none, or it is empty.
+    Absent,
     /// Larger than `max_body_bytes`.
     TooLarge,
     /// A `content-encoding` other than `identity`.
     Encoded,
-    /// Not complete within `body_timeout`.
+    /// Not complete within `body_timeout`; or the host does not deliver bodies while headers are held.
     Timeout,
+}
+
+impl fmt::Display for BodyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "there is no body",
+            Self::TooLarge => "the body is larger than max_body_bytes",
+            Self::Encoded => "the body has a content-encoding",
+            Self::Timeout => {
+                "the body was not complete within body_timeout; if this happens to every such request, the plugin lacks \
+                 allow_on_headers_stop_iteration: true (Envoy 1.35 or later)"
+            }
+        })
+    }
+}
+
+/// What is wrong with a CPIX document: rows of section "CPIX" of the table of decisions, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CpixFault {
+    /// The body cannot be looked at.
+    Body(BodyFault),
     /// Not a well-formed document in UTF-8 with the root element `CPIX`; says what is wrong.
     NotCpix(&'static str),
     /// There is no signature.
@@ -325,7 +335,7 @@ pub enum CpixFault {
 impl CpixFault {
     const fn code(self) -> Code {
         match self {
-            Self::NoBody | Self::TooLarge | Self::Encoded | Self::Timeout | Self::NotCpix(_) => Code::Mdrm910,
+            Self::Body(_) | Self::NotCpix(_) => Code::Mdrm910,
             Self::NoSignatures => Code::Mdrm914,
             Self::NoOverallSignature => Code::Mdrm915,
             Self::Algorithm(_) => Code::Mdrm918,
@@ -340,10 +350,7 @@ impl CpixFault {
 impl fmt::Display for CpixFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoBody => f.write_str("there is no body"),
-            Self::TooLarge => f.write_str("the body is larger than max_body_bytes"),
-            Self::Encoded => f.write_str("the body has a content-encoding"),
-            Self::Timeout => f.write_str(BODY_TIMEOUT),
+            Self::Body(fault) => write!(f, "{fault}"),
             Self::NotCpix(what) => write!(f, "not a CPIX document: {what}"),
             Self::NoSignatures => f.write_str("the document has no signature"),
             Self::NoOverallSignature => f.write_str("not exactly one signature covers the whole document"),
@@ -397,7 +404,10 @@ impl Denial {
     /// The row of the public table that answers this cause.
     pub const fn code(&self) -> Code {
         match self {
-            Self::HeadersUnreadable | Self::KeyServiceUnavailable { .. } | Self::TooManyWaiting { .. } => Code::Mdrm500,
+            Self::HeadersUnreadable
+            | Self::BodyUnreadable
+            | Self::KeyServiceUnavailable { .. }
+            | Self::TooManyWaiting { .. } => Code::Mdrm500,
             Self::TokenMissing => Code::Mdrm501,
             Self::SchemeUnknown
             | Self::HeaderRepeated
@@ -442,7 +452,7 @@ impl Denial {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::KeyServiceUnavailable { retry_after } | Self::TooManyWaiting { retry_after } => Some(*retry_after),
-            Self::HeadersUnreadable => Some(1),
+            Self::HeadersUnreadable | Self::BodyUnreadable => Some(1),
             _ => None,
         }
     }
@@ -452,6 +462,7 @@ impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HeadersUnreadable => f.write_str("the host did not hand over the request headers"),
+            Self::BodyUnreadable => f.write_str("the host did not hand over the request body"),
             Self::KeyServiceUnavailable { retry_after } => {
                 write!(f, "no answer of the key service and no usable key held; next attempt within {retry_after} s")
             }

@@ -18,6 +18,7 @@ pub mod carriage;
 pub mod claims;
 pub mod clock;
 pub mod config;
+pub mod cpix;
 pub mod denial;
 #[cfg(target_arch = "wasm32")]
 mod filter;
@@ -25,5 +26,8 @@ pub mod jose;
 pub mod keys;
 pub mod reply;
 pub mod request;
+pub mod requests;
 pub mod route;
+pub mod session;
 mod tokens;
+pub mod upstream;

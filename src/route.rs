@@ -11,8 +11,33 @@ pub enum Service {
     License,
     /// A CPIX request: a token is required.
     Cpix,
+    /// A CPIX request whose document is signed: the signature stands for a token.
+    SignedCpix,
     /// Public: passes without a look at any token.
     Open,
+}
+
+impl Service {
+    /// As the configuration and the session token name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::License => "license",
+            Self::Cpix => "cpix",
+            Self::SignedCpix => "signed_cpix",
+            Self::Open => "open",
+        }
+    }
+}
+
+impl Drm {
+    /// As the configuration and the session token name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Widevine => "widevine",
+            Self::PlayReady => "playready",
+            Self::FairPlay => "fairplay",
+        }
+    }
 }
 
 /// The DRM system of a license route.

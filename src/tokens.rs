@@ -4,13 +4,14 @@
 //! meaning. What is remembered are the claims that do not change; times, the key's state and the rules of the route are
 //! checked at every request.
 
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use lru::LruCache;
 
-use crate::claims::Authentic;
-use crate::jose::jwk::AccessKey;
+use crate::claims::{Authentic, Protocol};
 use crate::jose::token::Kid;
+use crate::route::{Drm, Service};
 
 /// Most tokens remembered by a worker, and most bytes of their texts.
 const MAX_TOKENS: usize = 4096;
@@ -27,9 +28,30 @@ pub(crate) struct Tokens {
 #[derive(Debug, Clone)]
 pub(crate) struct Remembered {
     pub(crate) kid: Rc<Kid>,
-    /// The key that verified it.
-    pub(crate) key: Rc<AccessKey>,
+    /// [`AccessKey::fingerprint`](crate::jose::jwk::AccessKey::fingerprint) of the key that verified it.
+    pub(crate) fingerprint: [u8; 32],
     pub(crate) authentic: Rc<Authentic>,
+    /// The session token that the upstream got last for it.
+    pub(crate) session: Option<Rc<Issued>>,
+}
+
+/// A session token, and all that it was made from besides the client's token.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Issued {
+    pub(crate) made_for: MadeFor,
+    pub(crate) token: Box<str>,
+    /// It is sent again from the second it was made to the end of half of its life, both in seconds since the epoch.
+    pub(crate) reusable: RangeInclusive<i64>,
+}
+
+/// What must be equal for a session token to be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MadeFor {
+    pub(crate) service: Service,
+    pub(crate) drm: Option<Drm>,
+    pub(crate) protocol: Protocol,
+    /// Fingerprint of the session key.
+    pub(crate) key: [u8; 32],
 }
 
 impl Default for Tokens {
@@ -57,6 +79,18 @@ impl Tokens {
         }
     }
 
+    /// The session token that was made last for the token of this text.
+    pub(crate) fn session(&self, text: &str) -> Option<Rc<Issued>> {
+        self.by_text.peek(text).and_then(|remembered| remembered.session.clone())
+    }
+
+    /// Remembers the session token that was made for the token of this text.
+    pub(crate) fn set_session(&mut self, text: &str, session: Rc<Issued>) {
+        if let Some(remembered) = self.by_text.peek_mut(text) {
+            remembered.session = Some(session);
+        }
+    }
+
     /// The token has ended.
     pub(crate) fn remove(&mut self, text: &str) {
         if let Some((gone, _)) = self.by_text.pop_entry(text) {
@@ -68,21 +102,10 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jose::jwk::{KeyDocument, Provenance};
 
     fn remembered() -> Remembered {
-        let provenance = Provenance {
-            default_owner: None,
-            default_audiences: &[],
-            symmetric: true,
-            slow_algorithms: false,
-            native: None,
-        };
-        let kid = Kid::new("k").unwrap();
-        let document = br#"{"kid":"k","iss":"o","kty":"oct","alg":"HS256",
-            "k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
-        let KeyDocument::Enabled(key) = KeyDocument::parse_one(document, &kid, provenance).unwrap() else { panic!() };
-        Remembered { kid: Rc::new(kid), key: Rc::new(*key), authentic: Rc::new(Authentic::for_test()) }
+        let kid = Rc::new(Kid::new("k").unwrap());
+        Remembered { kid, fingerprint: [0; 32], authentic: Rc::new(Authentic::for_test()), session: None }
     }
 
     #[test]

@@ -2,22 +2,27 @@
 //!
 //! A refusal names the member by its path, what was found and what is allowed, and never prints a secret.
 
+mod keys;
 mod raw;
 mod source;
+mod upstream;
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
+pub use keys::{InlineKeys, Keys};
 pub use source::{KeyPath, KeySource};
+pub use upstream::{ClaimHeader, Upstream};
 
-use crate::jose::jwk::{KeySet, Provenance};
+use crate::jose::token::Kid;
 use crate::route::{DefaultService, Matcher, Route, Service};
 
 /// A complete, valid configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// Where keys come from and how long they are held.
-    pub keys: Keys,
+    /// Where access keys come from and how long they are held.
+    pub keys: Rc<Keys>,
     /// In order; the first match wins.
     pub routes: Vec<Route>,
     /// What a request is that no route matches.
@@ -26,59 +31,64 @@ pub struct Config {
     pub license: TokenRules,
     /// Rules of the `cpix` service.
     pub cpix: TokenRules,
-    /// Accept ES384 and ES512 keys where only the wasm VM can verify them.
-    pub allow_slow_algorithms: bool,
+    /// Compare the document's `contentId` with the subject of a `cpix` request's token.
+    pub bind_content: bool,
+    /// Audiences of the `signed_cpix` service.
+    pub signed_cpix_audiences: Box<[Box<str>]>,
     /// For which requests filter state is written.
     pub access_log: AccessLog,
     /// Leeway of every comparison of a token's times.
     pub clock_skew: Duration,
     /// Longest token in bytes.
     pub max_token_bytes: usize,
-    /// Leave the client's token on the request.
-    pub forward_token: bool,
+    /// Largest body in bytes that is held.
+    pub max_body_bytes: usize,
+    /// How long a body that is held may take to be complete.
+    pub body_timeout: Duration,
+    /// What the upstream gets of a token.
+    pub upstream: Upstream,
+    /// Session tokens for the upstream.
+    pub session: Option<Session>,
+    /// Encrypted license requests.
+    pub tunnel: Tunnel,
 }
 
-/// `keys`: sources of access keys and the bounds of what is held.
+/// `session`: the token that the upstream gets.
 #[derive(Debug)]
-pub struct Keys {
-    /// The key service; none if every key is inline.
-    pub source: Option<KeySource>,
-    /// Freshness where an answer says nothing usable.
-    pub max_age: Duration,
-    /// Cap on the freshness that an answer may give.
-    pub max_age_limit: Duration,
-    /// How long past freshness an entry serves while the key service fails.
-    pub stale_if_error: Duration,
-    /// How long "unknown" and "unusable" are remembered.
-    pub negative_max_age: Duration,
-    /// JWK Set mode: an unknown `kid` refetches the set at most this often.
-    pub refetch_interval: Duration,
-    /// Keys held per worker.
-    pub max_entries: usize,
-    /// Requests per worker that may wait for keys.
-    pub max_waiting: usize,
-    /// Owner of keys in sets whose document names none.
-    pub issuer: Option<Box<str>>,
-    /// Purposes of keys in sets whose document names none.
-    pub audiences: Box<[Box<str>]>,
-    /// A JWK Set that shadows the key service. It was readable when the configuration was accepted.
-    pub inline: Option<InlineKeys>,
+pub struct Session {
+    /// Where session keys come from.
+    pub keys: Rc<Keys>,
+    /// The session key for access keys that name none.
+    pub kid: Option<Kid>,
+    /// The header that carries the token, in lower case.
+    pub header: Rc<str>,
+    /// `iss` of the token.
+    pub issuer: Box<str>,
+    /// `aud` of the token.
+    pub audience: Box<str>,
+    /// From `iat` to `exp` at most.
+    pub lifetime: Duration,
 }
 
-/// The text of an inline JWK Set; may hold shared secrets, so it is never printed.
-pub struct InlineKeys(Box<str>);
-
-impl InlineKeys {
-    /// The JWK Set as it was configured.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
+/// `trust_tunnel`: encrypted license requests.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// Which license requests may come.
+    pub mode: TunnelMode,
+    /// Where master keys come from; without them no Trust Tunnel request can be decrypted.
+    pub keys: Option<Rc<Keys>>,
 }
 
-impl fmt::Debug for InlineKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<redacted>")
-    }
+/// `trust_tunnel.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TunnelMode {
+    /// Trust Tunnel requests alone.
+    Enforcing,
+    /// Both; a token's `drm_protocol` decides.
+    Permissive,
+    /// Plain requests alone.
+    Off,
 }
 
 /// What a service asks of a token.
@@ -144,15 +154,19 @@ impl Config {
     /// [`ConfigError`] names the first member that is unknown, of a wrong type, outside its range, or not supported yet.
     pub fn from_json(json: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let plugin = parse(json)?;
-        refuse_unsupported(&plugin)?;
+        if plugin.report_only == Some(true) {
+            return refuse("report_only", "not supported yet");
+        }
         let raw::Services { license, cpix, signed_cpix } = plugin.services;
-        // No route can name signed_cpix and nothing holds a body yet; a value that will be wrong then is wrong now.
-        audiences("services.signed_cpix.audiences", signed_cpix.audiences, DEFAULT_CPIX_AUDIENCE)?;
-        number("max_body_bytes", plugin.max_body_bytes, 262_144, 1024, 8 << 20)?;
-        duration("body_timeout", plugin.body_timeout, SECOND.saturating_mul(10), SECOND, MINUTE)?;
+        let bind_content = cpix.bind_content.unwrap_or(false);
         let cpix = raw::Service { audiences: cpix.audiences, max_age: cpix.max_age, versions: cpix.versions };
+        let keys = keys::access(plugin.keys, plugin.allow_slow_algorithms.unwrap_or(false), environment)?;
+        let session = plugin.session.map(|session| self::session(session, &keys, environment)).transpose()?;
+        let upstream = Upstream::new(plugin.upstream, session.as_ref())?;
+        let master = plugin.trust_tunnel.keys;
+        let master =
+            master.map(|master| keys::private("trust_tunnel.keys", "/master-keys/{kid}", master, &keys, environment));
         Ok(Self {
-            keys: keys(plugin.keys, environment)?,
             routes: plugin
                 .routes
                 .into_iter()
@@ -165,7 +179,12 @@ impl Config {
             },
             license: token_rules("services.license", license, DEFAULT_LICENSE_AUDIENCE, Duration::from_secs(90))?,
             cpix: token_rules("services.cpix", cpix, DEFAULT_CPIX_AUDIENCE, MINUTE.saturating_mul(30))?,
-            allow_slow_algorithms: plugin.allow_slow_algorithms.unwrap_or(false),
+            bind_content,
+            signed_cpix_audiences: audiences(
+                "services.signed_cpix.audiences",
+                signed_cpix.audiences,
+                DEFAULT_CPIX_AUDIENCE,
+            )?,
             access_log: plugin.access_log.unwrap_or(AccessLog::Denied),
             clock_skew: duration(
                 "clock_skew",
@@ -175,12 +194,19 @@ impl Config {
                 MINUTE.saturating_mul(5),
             )?,
             max_token_bytes: number("max_token_bytes", plugin.max_token_bytes, 8192, 256, 65_536)?,
-            forward_token: plugin.upstream.forward_token.unwrap_or(false),
+            max_body_bytes: number("max_body_bytes", plugin.max_body_bytes, 262_144, 1024, 8 << 20)?,
+            body_timeout: duration("body_timeout", plugin.body_timeout, SECOND.saturating_mul(10), SECOND, MINUTE)?,
+            upstream,
+            session,
+            tunnel: Tunnel {
+                mode: plugin.trust_tunnel.mode.unwrap_or(TunnelMode::Permissive),
+                keys: master.transpose()?.map(Rc::new),
+            },
+            keys: Rc::new(keys),
         })
     }
 }
 
-const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -248,89 +274,27 @@ fn may_hold_secret(path: &str) -> bool {
         || path.rsplit('.').next() == Some("keys")
 }
 
-fn refuse_unsupported(plugin: &raw::Plugin) -> Result<()> {
-    let tunnel = &plugin.trust_tunnel;
-    let routes = plugin.routes.iter().enumerate();
-    let signed =
-        routes.filter(|(_, route)| matches!(route.service, raw::RouteService::SignedCpix)).map(|(at, _)| at).next();
-    let unsupported = [
-        (plugin.session.is_some(), "session".to_owned()),
-        (tunnel.mode.is_some_and(|mode| mode != raw::TunnelMode::Permissive), "trust_tunnel.mode".to_owned()),
-        (tunnel.keys.is_some(), "trust_tunnel.keys".to_owned()),
-        (plugin.services.cpix.bind_content == Some(true), "services.cpix.bind_content".to_owned()),
-        (signed.is_some(), format!("routes[{}].service", signed.unwrap_or_default())),
-        (plugin.report_only == Some(true), "report_only".to_owned()),
-        (plugin.upstream.payload_header.is_some(), "upstream.payload_header".to_owned()),
-        (!plugin.upstream.claim_headers.is_empty(), "upstream.claim_headers".to_owned()),
-    ];
-    match unsupported.into_iter().find(|(set, _)| *set) {
-        Some((_, path)) => refuse(path, "not supported yet"),
-        None => Ok(()),
+fn session(raw: raw::Session, keys: &Keys, environment: &dyn Fn(&str) -> Option<String>) -> Result<Session> {
+    for (name, text) in [("issuer", &raw.issuer), ("audience", &raw.audience)] {
+        if text.is_empty() {
+            return refuse(format!("session.{name}"), "found an empty string, allowed: a text");
+        }
     }
-}
-
-fn keys(keys: raw::Keys, environment: &dyn Fn(&str) -> Option<String>) -> Result<Keys> {
-    let range = |name, value, default, low, high| duration(&format!("keys.{name}"), value, default, low, high);
-    if keys.issuer.as_deref() == Some("") {
-        return refuse("keys.issuer", "found an empty string, allowed: the owner of keys that name none");
-    }
-    let default_audiences = match keys.audiences {
-        None => Box::default(),
-        some => audiences("keys.audiences", some, "")?,
-    };
-    let inline = match keys.inline {
+    let kid = match raw.kid {
         None => None,
-        Some(text) => Some(inline(text.get(), keys.issuer.as_deref(), &default_audiences)?),
+        Some(kid) => match Kid::new(&kid) {
+            Some(kid) => Some(kid),
+            None => return refuse("session.kid", "allowed: the name of a key, 1 to 256 bytes, not made of dots only"),
+        },
     };
-    let timeout = range("timeout", keys.timeout, SECOND.saturating_mul(2), MILLISECOND, MINUTE)?;
-    let source = match keys.cluster {
-        Some(cluster) => {
-            let raw = source::Raw { cluster, authority: keys.authority, path: keys.path, headers: keys.headers };
-            Some(KeySource::new("keys", raw, timeout, environment)?)
-        }
-        None if inline.is_some() => {
-            let set = [("authority", keys.authority.is_some()), ("path", keys.path.is_some())];
-            let set = set.into_iter().chain([("headers", !keys.headers.0.is_empty())]).find(|(_, set)| *set);
-            match set {
-                Some((name, _)) => return refuse(format!("keys.{name}"), "is of no use without keys.cluster"),
-                None => None,
-            }
-        }
-        None => return refuse("keys.cluster", "missing, required unless keys.inline is set"),
-    };
-    Ok(Keys {
-        source,
-        max_age: range("max_age", keys.max_age, MINUTE.saturating_mul(10), SECOND, DAY)?,
-        max_age_limit: range("max_age_limit", keys.max_age_limit, HOUR, SECOND, DAY)?,
-        stale_if_error: range("stale_if_error", keys.stale_if_error, HOUR, Duration::ZERO, DAY)?,
-        negative_max_age: range("negative_max_age", keys.negative_max_age, SECOND.saturating_mul(30), SECOND, HOUR)?,
-        refetch_interval: range("refetch_interval", keys.refetch_interval, SECOND.saturating_mul(30), SECOND, HOUR)?,
-        max_entries: number("keys.max_entries", keys.max_entries, 10_000, 1, 100_000)?,
-        max_waiting: number("keys.max_waiting", keys.max_waiting, 1000, 0, 100_000)?,
-        issuer: keys.issuer.map(Into::into),
-        audiences: default_audiences,
-        inline,
+    Ok(Session {
+        keys: Rc::new(keys::private("session.keys", "/session-keys/{kid}", raw.keys, keys, environment)?),
+        kid,
+        header: raw.header.unwrap_or_else(|| "x-mdrm-session".into()).to_ascii_lowercase().into(),
+        issuer: raw.issuer.into(),
+        audience: raw.audience.into(),
+        lifetime: duration("session.lifetime", raw.lifetime, MINUTE, SECOND, HOUR)?,
     })
-}
-
-/// Unlike a fetched set, an inline one must be right as a whole: whoever wrote it is there to mend it.
-fn inline(text: &str, issuer: Option<&str>, audiences: &[Box<str>]) -> Result<InlineKeys> {
-    let provenance = Provenance {
-        default_owner: issuer,
-        default_audiences: audiences,
-        symmetric: true,
-        slow_algorithms: true,
-        native: None,
-    };
-    let set = match KeySet::parse(text.as_bytes(), provenance) {
-        Ok(set) => set,
-        Err(fault) => return refuse("keys.inline", format!("{fault}, allowed: a JWK Set of usable keys")),
-    };
-    match set.dropped.first() {
-        None => Ok(InlineKeys(text.into())),
-        Some((Some(kid), reason)) => refuse("keys.inline", format!("key {kid}: {reason}")),
-        Some((None, reason)) => refuse("keys.inline", format!("a key without a usable kid: {reason}")),
-    }
 }
 
 fn route(at: usize, route: raw::Route) -> Result<Route> {
@@ -355,7 +319,7 @@ fn route(at: usize, route: raw::Route) -> Result<Route> {
         raw::RouteService::License => Service::License,
         raw::RouteService::Cpix => Service::Cpix,
         raw::RouteService::Open => Service::Open,
-        raw::RouteService::SignedCpix => return refuse(format!("routes[{at}].service"), "not supported yet"),
+        raw::RouteService::SignedCpix => Service::SignedCpix,
     };
     Ok(Route { matcher, host: route.host.map(Into::into), service, drm: route.drm })
 }

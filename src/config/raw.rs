@@ -1,6 +1,5 @@
 //! The plugin configuration as it is written: names and JSON types, nothing checked beyond them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -114,13 +113,11 @@ pub(super) struct Upstream {
     pub(super) forward_token: Option<bool>,
     pub(super) payload_header: Option<String>,
     #[serde(default)]
-    pub(super) claim_headers: BTreeMap<String, String>,
+    pub(super) claim_headers: Headers,
 }
 
-/// Members are named so that a misspelt one is refused today as it will be when the feature is there.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a configuration that sets `session` is refused until session tokens are built")]
 pub(super) struct Session {
     pub(super) keys: PrivateKeys,
     pub(super) kid: Option<String>,
@@ -133,27 +130,18 @@ pub(super) struct Session {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TrustTunnel {
-    pub(super) mode: Option<TunnelMode>,
+    pub(super) mode: Option<super::TunnelMode>,
     pub(super) keys: Option<PrivateKeys>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum TunnelMode {
-    Enforcing,
-    Permissive,
-    Off,
 }
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "private keys come with session tokens and the Trust Tunnel")]
 pub(super) struct PrivateKeys {
     pub(super) cluster: String,
     pub(super) authority: Option<String>,
     pub(super) path: Option<String>,
     #[serde(default)]
-    pub(super) headers: BTreeMap<String, String>,
+    pub(super) headers: Headers,
     pub(super) timeout: Option<DurationText>,
     pub(super) max_age: Option<DurationText>,
     pub(super) max_entries: Option<u64>,

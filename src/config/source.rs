@@ -75,7 +75,7 @@ impl KeyPath {
 pub(super) struct Raw {
     pub(super) cluster: String,
     pub(super) authority: Option<String>,
-    pub(super) path: Option<String>,
+    pub(super) path: String,
     pub(super) headers: Headers,
 }
 
@@ -115,7 +115,7 @@ impl KeySource {
         Ok(Self {
             cluster: raw.cluster.into(),
             authority: authority.into(),
-            path: key_path(member, raw.path.as_deref().unwrap_or("/keys/{kid}"))?,
+            path: key_path(member, &raw.path)?,
             headers: headers.into(),
             timeout,
         })
@@ -137,12 +137,16 @@ fn key_path(member: &str, path: &str) -> Result<KeyPath> {
     })
 }
 
+/// RFC 9110 section 5.6.2.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
 /// RFC 9110 section 5.1, less what belongs to the callout itself.
 fn is_header_name(name: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let reserved =
         ["host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "if-none-match"].contains(&name);
-    !name.is_empty() && name.bytes().all(token) && !reserved
+    is_token(name) && !reserved
 }
 
 /// POSIX.1-2017 section 8.1.

@@ -6,7 +6,7 @@ mod fuzz;
 mod members;
 mod secrets;
 mod sources;
-mod unsupported;
+mod upstream;
 
 use serde_json::{Value, json};
 
@@ -17,11 +17,23 @@ fn minimal() -> Value {
     json!({"keys": {"cluster": "keys"}})
 }
 
-/// The smallest configuration with one member besides: names separated by dots.
+/// The smallest configuration with one member besides: names separated by dots. What the part that it belongs to cannot do
+/// without is there as well.
 fn with(path: &str, value: Value) -> Value {
     let mut configuration = minimal();
+    if path.starts_with("session.") {
+        configuration["session"] = session();
+    }
+    if path.starts_with("trust_tunnel.keys.") {
+        configuration["trust_tunnel"] = json!({"keys": {"cluster": "master-keys"}});
+    }
     *path.split('.').fold(&mut configuration, |at, name| &mut at[name]) = value;
     configuration
+}
+
+/// The smallest `session`.
+fn session() -> Value {
+    json!({"keys": {"cluster": "session-keys"}, "issuer": "me", "audience": "license-server"})
 }
 
 /// The smallest configuration with these routes.

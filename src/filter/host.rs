@@ -23,6 +23,7 @@ const HTTP_REQUEST: u32 = 0;
 unsafe extern "C" {
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_get_buffer_bytes(kind: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_buffer_bytes(kind: u32, start: usize, size: usize, data: *const u8, data_size: usize) -> u32;
     fn proxy_get_header_map_pairs(kind: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_remove_header_map_value(kind: u32, name: *const u8, name_size: usize) -> u32;
     fn proxy_replace_header_map_value(
@@ -68,6 +69,7 @@ unsafe extern "C" {
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
+    fn random_get(buffer: *mut u8, size: usize) -> u32;
 }
 
 unsafe extern "C" {
@@ -98,6 +100,20 @@ pub(super) fn buffer(kind: BufferType, max: usize) -> Option<Vec<u8>> {
     // SAFETY: the host writes a pointer and a length that describe memory it took from `proxy_on_memory_allocate`.
     let status = unsafe { proxy_get_buffer_bytes(kind as u32, 0, max, &mut data, &mut size) };
     (status == OK).then(|| take(data, size))
+}
+
+/// Makes the held body of the effective context this one.
+pub(super) fn replace_body(body: &[u8]) -> bool {
+    let kind = BufferType::HttpRequestBody as u32;
+    // SAFETY: pointer and length describe `body`, which the host only reads. From the start, however much there is.
+    unsafe { proxy_set_buffer_bytes(kind, 0, usize::MAX, body.as_ptr(), body.len()) == OK }
+}
+
+/// 128 bits from the host's source of randomness; none if it has none.
+pub(super) fn random() -> Option<[u8; 16]> {
+    let mut bits = [0; 16];
+    // SAFETY: the host writes as many bytes as it is told to the place that it is given.
+    (unsafe { random_get(bits.as_mut_ptr(), bits.len()) } == OK).then_some(bits)
 }
 
 /// A map of headers or trailers as the host serialised it.

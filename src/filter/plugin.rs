@@ -1,21 +1,22 @@
-//! What all requests of one configuration in one worker share: the authorizer, and the requests that wait.
+//! What all requests of one configuration in one worker share: the requests that are held, and their streams.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use log::{info, warn};
-use proxy_wasm::types::MapType;
+use proxy_wasm::types::{BufferType, MapType};
 
 use super::host::{self, Shared, Written};
-use crate::authorizer::{Authorizer, Decision, Removals, Step, Waiting};
+use crate::authorizer::{Authorizer, Decision, Edits, Removals};
 use crate::clock::Now;
 use crate::config::KeySource;
 use crate::denial::Denial;
 use crate::keys::answer::Answer;
-use crate::keys::{Consultation, FetchId, KeyRequest, Places, SharedView, Ticked, WaiterId, Write};
+use crate::keys::{Consultation, FetchId, KeyRequest, Places, SharedView, WaiterId, Write};
 use crate::reply::Reply;
 use crate::request::RequestHead;
+use crate::requests::{Due, Requests};
 
 /// Where a request stands. Its body and trailers move only after it passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,21 +34,19 @@ pub(super) struct Stream {
     pub(super) request_id: Option<Rc<[u8]>>,
 }
 
-/// A decision that is due, for a request that waited.
-pub(super) type Due = (Stream, Decision);
-
 pub(super) struct Plugin {
     /// The bytes that it was made from.
     pub(super) configuration: Vec<u8>,
     /// The root's tick runs in the middle of a stream's callback: nothing is carried out on other streams.
     pub(super) nested: Cell<bool>,
+    max_body_bytes: usize,
     state: RefCell<State>,
 }
 
 struct State {
-    authorizer: Authorizer,
-    parked: BTreeMap<WaiterId, (Stream, Waiting)>,
-    due: Vec<Due>,
+    requests: Requests,
+    /// Of the requests that are held.
+    streams: BTreeMap<WaiterId, Stream>,
     warned_of_cluster: bool,
 }
 
@@ -94,8 +93,10 @@ impl SharedPlaces {
 
 impl Plugin {
     pub(super) fn new(configuration: Vec<u8>, authorizer: Authorizer) -> Self {
-        let state = State { authorizer, parked: BTreeMap::new(), due: Vec::new(), warned_of_cluster: false };
-        Self { configuration, nested: Cell::new(false), state: RefCell::new(state) }
+        let max_body_bytes = authorizer.config().max_body_bytes;
+        let requests = Requests::new(authorizer);
+        let state = State { requests, streams: BTreeMap::new(), warned_of_cluster: false };
+        Self { configuration, nested: Cell::new(false), max_body_bytes, state: RefCell::new(state) }
     }
 
     /// No call in here calls back into the module, so the state is never borrowed twice. If that were ever wrong, the
@@ -105,39 +106,72 @@ impl Plugin {
     }
 
     /// Takes the head of a request: what to remove, and the decision unless it has to wait.
-    pub(super) fn on_request(
+    pub(super) fn on_head(
         &self,
-        request: RequestHead<'_>,
+        head: RequestHead<'_>,
         stream: &Stream,
         now: Now,
     ) -> Option<(Removals, Option<Decision>)> {
         self.with(|state| {
-            let waiter = WaiterId(stream.id);
-            let (removals, step) = state.authorizer.on_request(request, waiter, now);
-            (removals, state.park(stream, step))
+            let id = WaiterId(stream.id);
+            let (removals, decision) = state.requests.on_head(head, id, now);
+            if decision.is_none() {
+                state.streams.insert(id, stream.clone());
+            }
+            (removals, decision)
         })
+    }
+
+    /// The names among `names` that a client must not send.
+    pub(super) fn client_copies<'a>(&self, names: impl Iterator<Item = &'a [u8]>) -> Option<Vec<Vec<u8>>> {
+        self.with(|state| state.requests.authorizer().our_headers().among(names))
+    }
+
+    /// So many bytes of the body of `stream` have come.
+    pub(super) fn on_body(&self, stream: u32, bytes: usize, complete: bool) -> Option<Due> {
+        self.with(|state| state.requests.on_body(WaiterId(stream), bytes, complete)).flatten()
+    }
+
+    /// The body of `stream` has ended with trailers.
+    pub(super) fn on_trailers(&self, stream: u32) -> Option<Due> {
+        self.with(|state| state.requests.on_trailers(WaiterId(stream))).flatten()
+    }
+
+    /// The decision that is due about the request of the effective context, whose body is read if it is needed. None if
+    /// the request is held on.
+    pub(super) fn settle(&self, id: WaiterId, due: Due, now: Now) -> Option<Decision> {
+        match due {
+            Due::Decision(decision) => Some(decision),
+            Due::Body => {
+                // One byte more than allowed: a body that has grown meanwhile is not taken for a smaller one.
+                let body = host::buffer(BufferType::HttpRequestBody, self.max_body_bytes.saturating_add(1));
+                self.with(|state| state.requests.on_whole_body(id, body.as_deref(), now)).flatten()
+            }
+        }
     }
 
     /// Whether requests to the key service are to be sent.
     pub(super) fn has_requests(&self, now: Now) -> bool {
-        self.with(|state| state.authorizer.keys().has_requests(now)).unwrap_or(false)
+        self.with(|state| state.requests.authorizer().keys().has_requests(now)).unwrap_or(false)
     }
 
     /// Whether requests to the key service, or decisions, wait for a later tick.
     pub(super) fn needs_tick(&self) -> bool {
-        self.with(|state| state.authorizer.keys().needs_tick() || !state.due.is_empty()).unwrap_or(false)
+        self.with(|state| state.requests.needs_tick()).unwrap_or(false)
     }
 
     /// Sends the requests that are due through `send`, which tells whether the host took them; `sharing`: after a look at
     /// what other workers have left. Decisions that become due are kept for [`Self::take_due`].
     pub(super) fn send_requests(&self, now: Now, sharing: bool, mut send: impl FnMut(&KeySource, &KeyRequest) -> bool) {
         self.with(|state| {
-            while let Some(mut request) = state.authorizer.keys().next_request(now) {
-                let shared = if sharing { SharedPlaces::read(request.places.clone()) } else { None };
+            while let Some(mut request) = state.requests.authorizer().keys().next_request(now) {
+                let places = request.places.clone().filter(|_| sharing);
+                let shared = places.and_then(SharedPlaces::read);
                 if state.may_ask(&mut request, shared.as_ref(), now) {
-                    let sent = state.authorizer.keys().source().is_some_and(|source| send(source, &request));
-                    if !sent {
-                        state.warn_of_cluster();
+                    let store = state.requests.authorizer().keys().of(request.id);
+                    let sent = store.and_then(|store| store.source().map(|source| send(source, &request)));
+                    if sent != Some(true) {
+                        state.warn_of_cluster(request.id);
                         state.answer(request.id, None, shared, now);
                     }
                 }
@@ -145,67 +179,70 @@ impl Plugin {
         });
     }
 
-    /// Takes an answer of the key service. Decisions that become due are kept for [`Self::take_due`].
+    /// Takes the answer to `request`, none if there was none.
     pub(super) fn on_answer(&self, request: &KeyRequest, answer: Option<Answer<'_>>, sharing: bool, now: Now) {
-        let shared = if sharing { SharedPlaces::read(request.places.clone()) } else { None };
-        self.with(|state| state.answer(request.id, answer, shared, now));
-    }
-
-    /// Time has passed. Decisions that become due are kept for [`Self::take_due`].
-    pub(super) fn on_tick(&self, now: Now) {
         self.with(|state| {
-            let Ticked { ready, turned_away } = state.authorizer.keys().on_tick(now);
-            state.resume(ready, now);
-            for waiter in turned_away {
-                if let Some((stream, _)) = state.parked.remove(&waiter) {
-                    state.due.push((stream, Decision::Deny(Denial::TooManyWaiting { retry_after: 1 })));
-                }
-            }
+            let places = request.places.clone().filter(|_| sharing);
+            state.answer(request.id, answer, places.and_then(SharedPlaces::read), now);
         });
     }
 
-    /// The decision that is due for this one request.
-    pub(super) fn take_due_of(&self, stream: u32) -> Option<Decision> {
-        self.with(|state| {
-            let at = state.due.iter().position(|(due, _)| due.id == stream)?;
-            Some(state.due.swap_remove(at).1)
-        })
-        .flatten()
+    /// Time has passed.
+    pub(super) fn on_tick(&self, now: Now) {
+        self.with(|state| state.requests.on_tick(now));
     }
 
-    /// The decisions that are due, for requests that waited.
-    pub(super) fn take_due(&self) -> Vec<Due> {
-        self.with(|state| std::mem::take(&mut state.due)).unwrap_or_default()
+    /// What has become due about requests that were held, with their streams.
+    fn take_due(&self) -> Vec<(Stream, Due)> {
+        let take = |state: &mut State| {
+            let due = state.requests.take_due();
+            due.into_iter().filter_map(|(id, due)| Some((state.streams.get(&id)?.clone(), due))).collect()
+        };
+        self.with(take).unwrap_or_default()
+    }
+
+    /// What has become due about `stream`.
+    pub(super) fn take_due_of(&self, stream: u32) -> Option<Due> {
+        self.with(|state| state.requests.take_due_of(WaiterId(stream))).flatten()
+    }
+
+    /// Carries out what is due about requests that were held, and returns to `context`.
+    pub(super) fn conclude_due(&self, context: u32, now: Now) {
+        let due = self.take_due();
+        if due.is_empty() {
+            return;
+        }
+        for (stream, due) in due {
+            // A request that is gone needs no decision.
+            if host::enter(stream.id)
+                && let Some(decision) = self.settle(WaiterId(stream.id), due, now)
+                && stream.conclude(decision)
+            {
+                host::continue_request();
+            }
+        }
+        host::enter(context);
     }
 
     /// The request is over, however it ended.
     pub(super) fn forget(&self, stream: u32) {
         self.with(|state| {
-            state.parked.remove(&WaiterId(stream));
-            state.authorizer.keys().forget(WaiterId(stream));
+            state.streams.remove(&WaiterId(stream));
+            state.requests.forget(WaiterId(stream));
         });
     }
 }
 
 impl State {
-    fn park(&mut self, stream: &Stream, step: Step) -> Option<Decision> {
-        match step {
-            Step::Done(decision) => Some(decision),
-            Step::Wait(waiting) => {
-                self.parked.insert(waiting.waiter(), (stream.clone(), waiting));
-                None
-            }
-        }
-    }
-
     /// Whether this worker is the one that asks; otherwise another one does, or has the answer.
     fn may_ask(&mut self, request: &mut KeyRequest, shared: Option<&SharedPlaces>, now: Now) -> bool {
         let view = shared.map(SharedPlaces::view).unwrap_or_default();
-        match self.authorizer.keys().consult(request.id, view, now) {
+        let Some(store) = self.requests.authorizer().keys().of(request.id) else { return false };
+        match store.consult(request.id, view, now) {
             Consultation::Ask { note, conditional } => {
                 let Some(shared) = shared else { return true };
-                if shared.note.overwrite(&request.places.note, &note) == Written::Lost {
-                    self.authorizer.keys().put_back(request.id);
+                if shared.note.overwrite(&shared.places.note, &note) == Written::Lost {
+                    store.put_back(request.id);
                     return false;
                 }
                 request.if_none_match.take_if(|_| !conditional);
@@ -213,7 +250,7 @@ impl State {
             }
             Consultation::Later => false,
             Consultation::Answered(ready) => {
-                self.resume(ready, now);
+                self.requests.on_keys(ready, now);
                 false
             }
         }
@@ -221,29 +258,20 @@ impl State {
 
     fn answer(&mut self, fetch: FetchId, answer: Option<Answer<'_>>, shared: Option<SharedPlaces>, now: Now) {
         let view = shared.as_ref().map(SharedPlaces::view).unwrap_or_default();
-        let (ready, writes) = self.authorizer.keys().on_answer(fetch, answer, view, now);
+        let Some(store) = self.requests.authorizer().keys().of(fetch) else { return };
+        let (ready, writes) = store.on_answer(fetch, answer, view, now);
         if let Some(shared) = &shared {
             writes.iter().for_each(|write| shared.write(write));
         }
-        self.resume(ready, now);
+        self.requests.on_keys(ready, now);
     }
 
-    fn resume(&mut self, ready: Vec<WaiterId>, now: Now) {
-        for waiter in ready {
-            if let Some((stream, waiting)) = self.parked.remove(&waiter) {
-                let step = self.authorizer.resume(waiting, now);
-                if let Some(decision) = self.park(&stream, step) {
-                    self.due.push((stream, decision));
-                }
-            }
-        }
-    }
-
-    fn warn_of_cluster(&mut self) {
+    fn warn_of_cluster(&mut self, fetch: FetchId) {
         if !self.warned_of_cluster {
             self.warned_of_cluster = true;
-            let cluster = self.authorizer.keys().source().map(|source| source.cluster.clone()).unwrap_or_default();
-            warn!("cannot send to cluster {cluster:?}: unknown, or without a healthy host");
+            let store = self.requests.authorizer().keys().of(fetch);
+            let cluster = store.and_then(|store| store.source().map(|source| source.cluster.clone()));
+            warn!("cannot send to cluster {:?}: unknown, or without a healthy host", cluster.unwrap_or_default());
         }
     }
 }
@@ -252,26 +280,22 @@ impl Stream {
     /// Carries out `decision` on the effective context, up to the call that lets the request go: returns whether it
     /// may. A denied request is answered here.
     pub(super) fn conclude(&self, decision: Decision) -> bool {
-        let restoration = match decision {
+        let denial = match decision {
             Decision::Pass => None,
-            Decision::Allow(_, restoration) => Some(restoration),
-            Decision::Deny(denial) => {
-                self.refuse(&denial);
-                return false;
-            }
-        };
-        if let Some(restoration) = restoration {
-            let edits = [(&b"authorization"[..], restoration.authorization), (b":path", restoration.path)];
-            for (name, value) in edits {
-                let done = value.is_none_or(|value| host::replace(MapType::HttpRequestHeaders, name, &value));
-                if !done {
-                    self.refuse(&Denial::HeadersUnreadable);
-                    return false;
+            Decision::Allow(edits) => {
+                if apply(&edits) {
+                    None
+                } else {
+                    Some(Denial::HeadersUnreadable)
                 }
             }
+            Decision::Deny(denial) => Some(denial),
+        };
+        match denial {
+            None => self.phase.set(Phase::Passed),
+            Some(denial) => self.refuse(&denial),
         }
-        self.phase.set(Phase::Passed);
-        true
+        self.phase.get() == Phase::Passed
     }
 
     /// Answers the request of the effective context.
@@ -283,13 +307,13 @@ impl Stream {
     }
 }
 
-/// Carries out decisions on requests that are held, and returns to `context`.
-pub(super) fn conclude(due: Vec<Due>, context: u32) {
-    for (stream, decision) in due {
-        // A request that is gone needs no decision.
-        if host::enter(stream.id) && stream.conclude(decision) {
-            host::continue_request();
-        }
+/// Changes the request of the effective context; false if the host would not have it.
+fn apply(edits: &Edits) -> bool {
+    let map = MapType::HttpRequestHeaders;
+    let Edits { remove, set, body } = edits;
+    for name in remove {
+        host::remove(map, name.as_bytes());
     }
-    host::enter(context);
+    let done = set.iter().all(|(name, value)| host::replace(map, name.as_bytes(), value));
+    done && body.as_ref().is_none_or(|body| host::replace_body(body))
 }

@@ -12,7 +12,7 @@ use proxy_wasm::types::{BufferType, ContextType, MapType};
 
 use super::host::{self, HeaderMap};
 use super::http::Http;
-use super::plugin::{self, Plugin};
+use super::plugin::Plugin;
 use crate::authorizer::{Authorizer, Platform};
 use crate::clock::Now;
 use crate::config::{Config, KeySource};
@@ -57,9 +57,8 @@ impl Root {
         }
     }
 
-    fn answer(&mut self, token: u32, headers: usize, body_size: usize) {
+    fn answer(&mut self, token: u32, headers: usize, body_size: usize, now: Now) {
         let Some((plugin, request)) = self.callouts.remove(&token) else { return };
-        let now = now();
         // The host tells of a callout without an answer by an answer without headers.
         let map = if headers == 0 { None } else { HeaderMap::read(MapType::HttpCallResponseHeaders) };
         let pairs = map.as_ref().map(HeaderMap::pairs).unwrap_or_default();
@@ -82,10 +81,17 @@ impl Root {
         plugin.on_answer(&request, answer, self.sharing, now);
     }
 
+    fn proceed(&mut self, now: Now) {
+        self.send_queued(now);
+        self.conclude(now);
+        // A request whose one key has come may need another one.
+        self.send_queued(now);
+    }
+
     /// Carries out what is due, unless this is the middle of a stream's callback.
-    fn conclude(&self) {
+    fn conclude(&self, now: Now) {
         for plugin in self.plugins.iter().filter(|plugin| !plugin.nested.get()) {
-            plugin::conclude(plugin.take_due(), self.id);
+            plugin.conclude_due(self.id, now);
         }
     }
 }
@@ -123,9 +129,9 @@ fn dispatch(source: &KeySource, request: &KeyRequest) -> Option<u32> {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
-        self.answer(token, headers, body_size);
-        self.send_queued(now());
-        self.conclude();
+        let now = now();
+        self.answer(token, headers, body_size, now);
+        self.proceed(now);
     }
 }
 
@@ -141,7 +147,12 @@ impl RootContext for Root {
                 self.sharing = can_share();
                 let authorizer = Authorizer::new(
                     config,
-                    Platform { verify: super::verify::probed(), seed: seed(), remember_tokens: true },
+                    Platform {
+                        verify: super::verify::probed(),
+                        seed: seed(),
+                        remember_tokens: true,
+                        random: Some(host::random),
+                    },
                 );
                 self.plugins.retain(|plugin| Rc::strong_count(plugin) > 1);
                 self.plugins.push(Rc::new(Plugin::new(configuration, authorizer)));
@@ -159,8 +170,7 @@ impl RootContext for Root {
         for plugin in self.plugins.iter().filter(|plugin| !plugin.nested.get()) {
             plugin.on_tick(now);
         }
-        self.send_queued(now);
-        self.conclude();
+        self.proceed(now);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

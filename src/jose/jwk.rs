@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,10 +14,12 @@ use sha2::{Digest, Sha256};
 
 use super::algorithm::Alg;
 use super::json::{Object, Value};
+use super::jwe::MasterKey;
 use super::native::Verify;
+use super::signing::SessionKey;
 use super::token::Kid;
 use super::verify::{VerifyingKey, WeakKey};
-use crate::denial::JsonFault;
+use crate::denial::{Denial, JsonFault, KeyRefusal};
 
 /// An enabled key that verifies tokens.
 #[derive(Debug)]
@@ -25,21 +28,78 @@ pub struct AccessKey {
     pub owner: Box<str>,
     /// The purposes that the key was created for. Empty: none.
     pub audiences: Box<[Box<str>]>,
-    /// Seconds since the epoch after which the key counts as disabled.
-    pub expires: Option<i64>,
     /// The session key to sign with.
-    pub session_kid: Option<Box<str>>,
+    pub session_kid: SessionKid,
     /// Verifies signatures, and fixes their algorithm.
     pub verifying_key: VerifyingKey,
     /// SHA-256 of the document: tells whether a newly fetched key is the one that verified a token.
     pub fingerprint: [u8; 32],
 }
 
+/// The session key that an access key's document names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionKid {
+    /// None: the configuration's is used.
+    Unsaid,
+    /// This one.
+    Named(Kid),
+    /// A text that no key can be named by.
+    Impossible,
+}
+
+/// What a key service registers under a name: a key of one of the kinds.
+#[derive(Debug, Clone)]
+pub enum Key {
+    /// [`Ring::Access`].
+    Access(Rc<AccessKey>),
+    /// [`Ring::Session`].
+    Session(Rc<SessionKey>),
+    /// [`Ring::Master`].
+    Master(Rc<MasterKey>),
+}
+
+/// The kinds of keys, each held apart from the others; displayed as logs speak of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ring {
+    /// Keys that verify tokens and CPIX documents.
+    Access,
+    /// Keys that sign session tokens.
+    Session,
+    /// Keys that decrypt Trust Tunnel requests.
+    Master,
+}
+
+impl fmt::Display for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Access => "key",
+            Self::Session => "session key",
+            Self::Master => "master key",
+        })
+    }
+}
+
+impl Ring {
+    /// The refusal of a request that needs a key of this kind.
+    pub const fn refused(self, refusal: KeyRefusal) -> Denial {
+        match self {
+            Self::Access => Denial::AccessKey(refusal),
+            Self::Session => Denial::SessionKey(refusal),
+            Self::Master => Denial::MasterKey(refusal),
+        }
+    }
+}
+
 /// What a readable key document says.
 #[derive(Debug)]
 pub enum KeyDocument {
     /// `status` is absent or `enabled`, and the key can be used.
-    Enabled(Box<AccessKey>),
+    Enabled {
+        /// The key.
+        key: Key,
+        /// Seconds since the epoch after which the key counts as disabled.
+        expires: Option<i64>,
+    },
     /// `status` is `disabled`, whatever else the document holds.
     Disabled,
     /// `status` is `deleted`, whatever else the document holds.
@@ -49,6 +109,8 @@ pub enum KeyDocument {
 /// Where a document came from decides what it may hold and what completes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Provenance<'a> {
+    /// What kind of keys come from there.
+    pub ring: Ring,
     /// Owner of keys whose document names none; none for one-key answers.
     pub default_owner: Option<&'a str>,
     /// Purposes of keys whose document names none.
@@ -190,7 +252,7 @@ impl KeyDocument {
     pub fn parse_one(bytes: &[u8], asked: &Kid, provenance: Provenance<'_>) -> Result<Self, Unusable> {
         let object = Object::parse(bytes).map_err(Unusable::Json)?;
         match Self::read(bytes, &object, provenance)? {
-            Self::Enabled(_) if kid(&object).as_ref() != Some(asked) => Err(Unusable::Kid),
+            Self::Enabled { .. } if kid(&object).as_ref() != Some(asked) => Err(Unusable::Kid),
             document => Ok(document),
         }
     }
@@ -207,16 +269,38 @@ impl KeyDocument {
             },
             Some(None) => return Err(Unusable::Member("status")),
         }
+        let key = match provenance.ring {
+            Ring::Access => Key::Access(Rc::new(AccessKey::read(bytes, object, provenance)?)),
+            Ring::Session => Key::Session(Rc::new(SessionKey::read(bytes, object)?)),
+            Ring::Master => Key::Master(Rc::new(MasterKey::read(object)?)),
+        };
+        Ok(Self::Enabled { key, expires: expires(object)? })
+    }
+}
+
+impl Key {
+    /// Whether who knows the document could sign or decrypt with it: it is never shared with other workers.
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Self::Access(key) => key.verifying_key.is_secret(),
+            Self::Session(_) | Self::Master(_) => true,
+        }
+    }
+}
+
+impl AccessKey {
+    fn read(bytes: &[u8], object: &Object<'_>, provenance: Provenance<'_>) -> Result<Self, Unusable> {
         check_purpose(object)?;
-        let key = AccessKey {
+        Ok(Self {
             owner: owner(object, provenance)?,
             audiences: audiences(object, provenance)?,
-            expires: expires(object)?,
-            session_kid: text(object, "session_kid")?.map(Into::into),
+            session_kid: match text(object, "session_kid")? {
+                None => SessionKid::Unsaid,
+                Some(kid) => Kid::new(&kid).map_or(SessionKid::Impossible, SessionKid::Named),
+            },
             verifying_key: verifying_key(object, provenance)?,
             fingerprint: Sha256::digest(bytes).into(),
-        };
-        Ok(Self::Enabled(Box::new(key)))
+        })
     }
 }
 

@@ -2,8 +2,9 @@
 
 pub mod algorithm;
 pub mod json;
+pub mod jwe;
 pub mod jwk;
-
 pub mod native;
+pub mod signing;
 pub mod token;
 pub mod verify;

@@ -13,9 +13,9 @@ use super::shared::{MAX_SHARED_DOCUMENT, Record};
 use super::slot::{BackOff, FIRST_RETRY, Serving, Slot, Term};
 use super::{Resolution, Subject};
 use crate::clock::Now;
-use crate::config::{Config, KeyPath, Keys};
+use crate::config::{KeyPath, Keys};
 use crate::denial::{Denial, KeyRefusal};
-use crate::jose::jwk::{AccessKey, KeyDocument, KeySet, Provenance};
+use crate::jose::jwk::{Key, KeyDocument, KeySet, Provenance, Ring};
 use crate::jose::native::Verify;
 use crate::jose::token::Kid;
 
@@ -29,11 +29,8 @@ const LONGEST_RETRY_AFTER: u64 = 30;
 /// What is remembered of one key.
 #[derive(Debug)]
 enum Held {
-    Key(Rc<AccessKey>),
-    Unknown,
-    Unusable,
-    Disabled,
-    Deleted,
+    Key { key: Key, expires: Option<i64> },
+    Refused(KeyRefusal),
 }
 
 /// What the memory has to say about a name.
@@ -81,7 +78,8 @@ impl Span {
 
 #[derive(Debug)]
 pub(super) struct Memory {
-    config: Rc<Config>,
+    ring: Ring,
+    keys: Rc<Keys>,
     native: Option<Verify>,
     inline: BTreeMap<Kid, Held>,
     /// One-key mode: keys that the service knows.
@@ -95,45 +93,43 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(config: Rc<Config>, native: Option<Verify>, jitter: Jitter) -> Self {
-        let inline = config.keys.inline.as_ref().and_then(|inline| {
+    pub(super) fn new(ring: Ring, keys: Rc<Keys>, native: Option<Verify>, jitter: Jitter) -> Self {
+        let inline = keys.inline.as_ref().and_then(|inline| {
             // As when the configuration was accepted. What this host cannot verify is refused, not asked of the service.
-            let all =
-                Provenance { symmetric: true, slow_algorithms: true, ..provenance(&config.keys, &config, native) };
-            let set = KeySet::parse(inline.as_bytes(), all).ok()?;
-            let too_slow = |held: &Held| match held {
-                Held::Key(key) => {
-                    key.verifying_key.alg().is_slow() && native.is_none() && !config.allow_slow_algorithms
-                }
-                _ => false,
-            };
-            let mut keys = held_keys(set);
-            keys.values_mut().filter(|held| too_slow(held)).for_each(|held| *held = Held::Unusable);
-            Some(keys)
+            let all = Provenance { symmetric: true, slow_algorithms: true, ..provenance(ring, &keys, native) };
+            let all = KeySet::parse(inline.as_bytes(), all).ok()?;
+            let here = Provenance { symmetric: true, ..provenance(ring, &keys, native) };
+            let here = KeySet::parse(inline.as_bytes(), here).map(|set| set.keys).unwrap_or_default();
+            let mut held = held_keys(all.keys);
+            held.iter_mut()
+                .filter(|(kid, _)| !here.contains_key(*kid))
+                .for_each(|(_, held)| *held = Held::Refused(KeyRefusal::Unusable));
+            Some(held)
         });
         Self {
+            ring,
             inline: inline.unwrap_or_default(),
             // Bounded by `enforce`: a bounded LruCache reserves all its memory at once.
             known: LruCache::unbounded(),
             unknown: LruCache::unbounded(),
             set: Slot::default(),
-            config,
+            keys,
             native,
             jitter,
         }
     }
 
     pub(super) fn keys(&self) -> &Keys {
-        &self.config.keys
+        &self.keys
     }
 
     fn provenance(&self) -> Provenance<'_> {
-        provenance(&self.config.keys, &self.config, self.native)
+        provenance(self.ring, &self.keys, self.native)
     }
 
     /// What to ask the key service about, to learn of `kid`.
     pub(super) fn subject(&self, kid: &Kid) -> Subject {
-        match self.config.keys.source.as_ref().map(|source| &source.path) {
+        match self.keys.source.as_ref().map(|source| &source.path) {
             Some(KeyPath::Set(_)) => Subject::Set,
             _ => Subject::Key(kid.clone()),
         }
@@ -143,17 +139,17 @@ impl Memory {
     pub(super) fn look_up(&mut self, kid: &Kid, now: Now) -> Lookup {
         let known = |resolution| Lookup::Known { resolution, ask: false };
         if let Some(held) = self.inline.get(kid) {
-            return known(held.resolution(now));
+            return known(held.resolution(self.ring, now));
         }
-        match self.config.keys.source.as_ref().map(|source| &source.path) {
-            None => known(Resolution::Refused(Denial::AccessKey(KeyRefusal::Unknown))),
+        match self.keys.source.as_ref().map(|source| &source.path) {
+            None => known(Resolution::Refused(self.ring.refused(KeyRefusal::Unknown))),
             Some(KeyPath::OneKey(..)) => self.look_up_one(kid, now),
             Some(KeyPath::Set(_)) => self.look_up_in_set(kid, now),
         }
     }
 
     fn look_up_one(&mut self, kid: &Kid, now: Now) -> Lookup {
-        let stale_if_error = self.config.keys.stale_if_error;
+        let stale_if_error = self.keys.stale_if_error;
         let (slot, newcomer) = match self.known.get(kid) {
             Some(slot) => (Some(slot), false),
             None => (self.unknown.get(kid), true),
@@ -163,7 +159,7 @@ impl Memory {
         let ahead = slot.is_some_and(worth_asking);
         match slot.map(|slot| slot.serve(now.monotonic, stale_if_error)) {
             Some(Serving::Held { value, ask }) => {
-                Lookup::Known { resolution: value.resolution(now), ask: ask && ahead }
+                Lookup::Known { resolution: value.resolution(self.ring, now), ask: ask && ahead }
             }
             Some(Serving::BackingOff(pause)) => unavailable(pause),
             Some(Serving::Absent) | None => Lookup::Absent { newcomer },
@@ -172,15 +168,18 @@ impl Memory {
 
     fn look_up_in_set(&mut self, kid: &Kid, now: Now) -> Lookup {
         let answered_at = self.set.term().map(|term| term.answered_at).unwrap_or_default();
-        let old = now.monotonic.saturating_sub(answered_at) >= self.config.keys.refetch_interval;
-        match self.set.serve(now.monotonic, self.config.keys.stale_if_error) {
+        let old = now.monotonic.saturating_sub(answered_at) >= self.keys.refetch_interval;
+        match self.set.serve(now.monotonic, self.keys.stale_if_error) {
             Serving::Held { value, ask } => match value.get(kid) {
-                Some(held) => Lookup::Known { resolution: held.resolution(now), ask },
+                Some(held) => Lookup::Known { resolution: held.resolution(self.ring, now), ask },
                 // The set may have grown. While the key service fails, its last word counts.
                 None if old && self.set.is_fresh(now.monotonic) && self.set.may_retry(now.monotonic) => {
                     Lookup::Absent { newcomer: false }
                 }
-                None => Lookup::Known { resolution: Resolution::Refused(Denial::AccessKey(KeyRefusal::Unknown)), ask },
+                None => {
+                    let resolution = Resolution::Refused(self.ring.refused(KeyRefusal::Unknown));
+                    Lookup::Known { resolution, ask }
+                }
             },
             Serving::BackingOff(pause) => unavailable(pause),
             Serving::Absent => Lookup::Absent { newcomer: false },
@@ -217,7 +216,7 @@ impl Memory {
         });
         learnt.unwrap_or_else(|failure| {
             match subject {
-                Subject::Key(kid) => info!("key service failed for key {kid}: {failure}"),
+                Subject::Key(kid) => info!("key service failed for {} {kid}: {failure}", self.ring),
                 Subject::Set => info!("key service failed: {failure}"),
             }
             let (failures, retry_at) = self.fail(subject, span.answered_at);
@@ -227,7 +226,7 @@ impl Memory {
 
     /// The term of an answer. Jitter only shortens it.
     fn term_of(&mut self, answer: &Answer<'_>, span: Span) -> Term {
-        let keys = &self.config.keys;
+        let keys = &self.keys;
         let freshness = answer.freshness(keys.max_age, keys.max_age_limit);
         span.term(self.jitter.shorten(freshness, 10))
     }
@@ -248,11 +247,11 @@ impl Memory {
         let provenance = Provenance { default_owner: None, symmetric: true, ..self.provenance() };
         let said = answer.one_key(kid, provenance)?;
         if let OneKey::Unusable(reason) = &said {
-            warn!("key {kid} cannot be used: {reason}");
+            warn!("{} {kid} cannot be used: {reason}", self.ring);
         }
         let term = match said {
             OneKey::Document(_) => self.term_of(answer, span),
-            _ => span.term(self.config.keys.negative_max_age),
+            _ => span.term(self.keys.negative_max_age),
         };
         let share = share_of(&said, answer);
         self.put(kid, Held::from(said), answer.etag.unwrap_or_default(), term);
@@ -260,7 +259,7 @@ impl Memory {
     }
 
     fn put(&mut self, kid: &Kid, held: Held, etag: &[u8], term: Term) {
-        let registered = matches!(held, Held::Key(_) | Held::Disabled);
+        let registered = matches!(held, Held::Key { .. } | Held::Refused(KeyRefusal::Disabled));
         let (of, other) =
             if registered { (&mut self.known, &mut self.unknown) } else { (&mut self.unknown, &mut self.known) };
         other.pop(kid);
@@ -268,11 +267,11 @@ impl Memory {
         // A refusal is asked for anew: a tag could be that of a document that has become unusable.
         slot.fill(held, if registered { etag } else { &[] }, term);
         of.put(kid.clone(), slot);
-        enforce(of, self.config.keys.max_entries);
+        enforce(of, self.keys.max_entries);
     }
 
     fn learn_set<'a>(&mut self, answer: &Answer<'a>, span: Span) -> Result<Learnt<'a>, Failure> {
-        let set = answer.set(self.provenance(), self.config.keys.max_entries)?;
+        let set = answer.set(self.provenance(), self.keys.max_entries)?;
         for (kid, reason) in &set.dropped {
             match kid {
                 Some(kid) => warn!("key {kid} of the set cannot be used: {reason}"),
@@ -281,7 +280,7 @@ impl Memory {
         }
         let term = self.term_of(answer, span);
         let body = answer.body.filter(|_| !set.holds_secrets);
-        self.set.fill(held_keys(set), answer.etag.unwrap_or_default(), term);
+        self.set.fill(held_keys(set.keys), answer.etag.unwrap_or_default(), term);
         Ok(Learnt::New { term, share: body.map(|body| Share { status: 200, body, refusal: false }) })
     }
 
@@ -294,14 +293,14 @@ impl Memory {
             etag: Some(record.etag),
             body: Some(record.body),
         };
-        let keys = &self.config.keys;
+        let keys = &self.keys;
         let longest = record.term.answered_at.saturating_add(keys.max_age_limit.max(keys.max_age));
         let term = Term { fresh_until: record.term.fresh_until.min(longest), ..record.term };
         match subject {
             Subject::Key(kid) => {
                 let held = match record.status {
-                    UNUSABLE => Held::Unusable,
-                    DISABLED => Held::Disabled,
+                    UNUSABLE => Held::Refused(KeyRefusal::Unusable),
+                    DISABLED => Held::Refused(KeyRefusal::Disabled),
                     _ => {
                         // Whatever other workers say, this one believes no secret from a place that all can read.
                         let provenance = Provenance { default_owner: None, symmetric: false, ..self.provenance() };
@@ -313,8 +312,8 @@ impl Memory {
                 };
                 self.put(kid, held, record.etag, term);
             }
-            Subject::Set => match answer.set(self.provenance(), self.config.keys.max_entries) {
-                Ok(set) => self.set.fill(held_keys(set), record.etag, term),
+            Subject::Set => match answer.set(self.provenance(), self.keys.max_entries) {
+                Ok(set) => self.set.fill(held_keys(set.keys), record.etag, term),
                 Err(_) => return false,
             },
         }
@@ -344,18 +343,19 @@ impl Memory {
         }
         if !self.unknown.contains(kid) {
             self.unknown.put(kid.clone(), Slot::default());
-            enforce(&mut self.unknown, self.config.keys.max_entries);
+            enforce(&mut self.unknown, self.keys.max_entries);
         }
         self.unknown.get_or_insert_mut(kid.clone(), Slot::default).back_off()
     }
 }
 
-fn provenance<'a>(keys: &'a Keys, config: &Config, native: Option<Verify>) -> Provenance<'a> {
+fn provenance(ring: Ring, keys: &Keys, native: Option<Verify>) -> Provenance<'_> {
     Provenance {
+        ring,
         default_owner: keys.issuer.as_deref(),
         default_audiences: &keys.audiences,
         symmetric: false,
-        slow_algorithms: config.allow_slow_algorithms,
+        slow_algorithms: keys.slow_algorithms,
         native,
     }
 }
@@ -364,8 +364,8 @@ fn provenance<'a>(keys: &'a Keys, config: &Config, native: Option<Verify>) -> Pr
 fn share_of<'a>(said: &OneKey, answer: &Answer<'a>) -> Option<Share<'a>> {
     let meaning = |status| Some(Share { status, body: &[], refusal: true });
     match said {
-        OneKey::Document(KeyDocument::Enabled(key)) if key.verifying_key.is_secret() => None,
-        OneKey::Document(KeyDocument::Enabled(_)) => {
+        OneKey::Document(KeyDocument::Enabled { key, .. }) if key.is_secret() => None,
+        OneKey::Document(KeyDocument::Enabled { .. }) => {
             let body = answer.body.filter(|body| body.len() <= MAX_SHARED_DOCUMENT)?;
             Some(Share { status: 200, body, refusal: false })
         }
@@ -377,26 +377,22 @@ fn share_of<'a>(said: &OneKey, answer: &Answer<'a>) -> Option<Share<'a>> {
 }
 
 impl Held {
-    fn resolution(&self, now: Now) -> Resolution {
-        match self {
-            Self::Key(key) if key.expires.is_some_and(|exp| now.unix > exp) => {
-                Resolution::Refused(Denial::AccessKey(KeyRefusal::Expired))
-            }
-            Self::Key(key) => Resolution::Key(Rc::clone(key)),
-            Self::Unknown => Resolution::Refused(Denial::AccessKey(KeyRefusal::Unknown)),
-            Self::Unusable => Resolution::Refused(Denial::AccessKey(KeyRefusal::Unusable)),
-            Self::Disabled => Resolution::Refused(Denial::AccessKey(KeyRefusal::Disabled)),
-            Self::Deleted => Resolution::Refused(Denial::AccessKey(KeyRefusal::Deleted)),
-        }
+    fn resolution(&self, ring: Ring, now: Now) -> Resolution {
+        let refusal = match self {
+            Self::Key { expires: Some(expires), .. } if now.unix > *expires => KeyRefusal::Expired,
+            Self::Key { key, .. } => return Resolution::Key(key.clone()),
+            Self::Refused(refusal) => *refusal,
+        };
+        Resolution::Refused(ring.refused(refusal))
     }
 }
 
 impl From<KeyDocument> for Held {
     fn from(document: KeyDocument) -> Self {
         match document {
-            KeyDocument::Enabled(key) => Self::Key(Rc::new(*key)),
-            KeyDocument::Disabled => Self::Disabled,
-            KeyDocument::Deleted => Self::Deleted,
+            KeyDocument::Enabled { key, expires } => Self::Key { key, expires },
+            KeyDocument::Disabled => Self::Refused(KeyRefusal::Disabled),
+            KeyDocument::Deleted => Self::Refused(KeyRefusal::Deleted),
         }
     }
 }
@@ -405,15 +401,15 @@ impl From<OneKey> for Held {
     fn from(said: OneKey) -> Self {
         match said {
             OneKey::Document(document) => Self::from(document),
-            OneKey::Unusable(_) => Self::Unusable,
-            OneKey::Unknown => Self::Unknown,
-            OneKey::Deleted => Self::Deleted,
+            OneKey::Unusable(_) => Self::Refused(KeyRefusal::Unusable),
+            OneKey::Unknown => Self::Refused(KeyRefusal::Unknown),
+            OneKey::Deleted => Self::Refused(KeyRefusal::Deleted),
         }
     }
 }
 
-fn held_keys(set: KeySet) -> BTreeMap<Kid, Held> {
-    set.keys.into_iter().map(|(kid, document)| (kid, Held::from(document))).collect()
+fn held_keys(keys: BTreeMap<Kid, KeyDocument>) -> BTreeMap<Kid, Held> {
+    keys.into_iter().map(|(kid, document)| (kid, Held::from(document))).collect()
 }
 
 fn enforce(cache: &mut LruCache<Kid, Slot<Held>>, max_entries: usize) {

@@ -1,33 +1,49 @@
-//! Access keys: asked for when they are needed, held while they are fresh, served stale while the key service fails.
+//! Keys: asked for when they are needed, held while they are fresh, served stale while the key service fails.
 //!
 //! Sans-IO: [`Resolver`] takes questions, answers and the time, and hands out requests as data.
 
 pub mod answer;
 mod bucket;
+mod fetches;
 mod jitter;
 mod memory;
 mod resolver;
+mod rings;
 mod shared;
 mod slot;
 
-use std::rc::Rc;
-
-pub use resolver::{Consultation, FetchId, KeyRequest, Resolver, SharedView, Ticked, WaiterId, Write};
+pub use fetches::{Consultation, FetchId, KeyRequest, SharedView, Ticked, WaiterId, Write};
+pub use resolver::Resolver;
+pub use rings::Rings;
 pub use shared::Places;
 
-use crate::denial::Denial;
-use crate::jose::jwk::AccessKey;
+use crate::denial::{Denial, KeyRefusal};
+use crate::jose::jwk::{Key, Ring};
 use crate::jose::token::Kid;
 
 /// What is known about a key right now.
 #[derive(Debug)]
-pub enum Resolution {
-    /// The key verifies tokens.
-    Key(Rc<AccessKey>),
+pub enum Resolution<K = Key> {
+    /// The key is enabled.
+    Key(K),
     /// No key: the request is refused with this.
     Refused(Denial),
     /// The waiter is noted; it is named again when an answer has come.
     Wait,
+}
+
+impl Resolution {
+    /// The same about a key of one kind: `of` tells the key apart. A store holds keys of its own kind alone.
+    fn of_kind<K>(self, ring: Ring, of: impl FnOnce(Key) -> Option<K>) -> Resolution<K> {
+        match self {
+            Self::Key(key) => match of(key) {
+                Some(key) => Resolution::Key(key),
+                None => Resolution::Refused(ring.refused(KeyRefusal::Unusable)),
+            },
+            Self::Refused(denial) => Resolution::Refused(denial),
+            Self::Wait => Resolution::Wait,
+        }
+    }
 }
 
 /// What a request to the key service is about.

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use super::answer::{Answer, MAX_DOCUMENT_BYTES, MAX_SET_BYTES};
 use super::bucket::Bucket;
+use super::fetches::{Consultation, FetchId, KeyRequest, SharedView, Ticked, WaiterId, Write};
 use super::jitter::Jitter;
 use super::memory::{Learnt, Lookup, Memory, Span};
 use super::shared::{Note, Places, Record, SourceId, Topic};
 use super::{Resolution, Subject};
 use crate::clock::Now;
-use crate::config::{Config, KeyPath, KeySource};
+use crate::config::{KeyPath, KeySource, Keys};
 use crate::denial::Denial;
+use crate::jose::jwk::Ring;
 use crate::jose::native::Verify;
 use crate::jose::token::Kid;
 
@@ -21,77 +23,10 @@ const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// How long past its freshness an answer that cannot be shared keeps workers from taking turns.
 const UNSHARED_MARGIN: Duration = Duration::from_secs(3600);
 
-/// Someone who waits for a key: the host's number of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WaiterId(pub u32);
-
-/// A request to the key service; its answer comes back under the same number, once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FetchId(u64);
-
-/// What to ask the key service: a GET of `path`, with the rest from [`Resolver::source`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyRequest {
-    /// Under which number the answer is expected.
-    pub id: FetchId,
-    /// The path of the request.
-    pub path: String,
-    /// The value of `if-none-match`, if an answer with an entity tag is held.
-    pub if_none_match: Option<String>,
-    /// The largest body that is of any use.
-    pub max_body_bytes: usize,
-    /// Where other workers may have left the answer.
-    pub places: Places,
-}
-
-/// What stands in the places of a request in the host's shared data.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SharedView<'a> {
-    /// In [`Places::answer`].
-    pub answer: Option<&'a [u8]>,
-    /// In [`Places::refusal`].
-    pub refusal: Option<&'a [u8]>,
-    /// In [`Places::note`].
-    pub note: Option<&'a [u8]>,
-}
-
-/// What is due about a request after a look at the shared data.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Consultation {
-    /// Another worker has the answer; these have waited for it.
-    Answered(Vec<WaiterId>),
-    /// Send the request, after `note` was written to [`Places::note`] and nobody else wrote there meanwhile.
-    Ask {
-        /// The new content of the place.
-        note: Vec<u8>,
-        /// The request may be conditional: what 304 would renew is still there for other workers.
-        conditional: bool,
-    },
-    /// Another worker asks, or too many names are new: it comes again by itself.
-    Later,
-}
-
-/// Who need not wait any longer after some time has passed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Ticked {
-    /// Another worker asked and got no answer: each asks again with [`Resolver::resolve`].
-    pub ready: Vec<WaiterId>,
-    /// Too many names were new: each is refused as one too many.
-    pub turned_away: Vec<WaiterId>,
-}
-
-/// Something to leave for other workers.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Write {
-    /// The name of the place.
-    pub place: String,
-    /// The new content.
-    pub content: Vec<u8>,
-}
-
-/// Holds the keys of one configuration in one worker.
+/// Holds the keys of one kind and one configuration in one worker.
 #[derive(Debug)]
 pub struct Resolver {
+    ring: Ring,
     memory: Memory,
     source: Option<SourceId>,
     fetches: BTreeMap<FetchId, Fetch>,
@@ -120,10 +55,11 @@ struct Fetch {
 impl Resolver {
     /// A store with the inline keys alone. `native`: the host's own verification, for the keys that it can check.
     /// `seed` of the jitter; without one, times are exact.
-    pub fn new(config: Rc<Config>, native: Option<Verify>, seed: Option<u64>) -> Self {
+    pub fn new(ring: Ring, keys: Rc<Keys>, native: Option<Verify>, seed: Option<u64>) -> Self {
         Self {
-            source: SourceId::of(&config),
-            memory: Memory::new(config, native, Jitter::new(seed)),
+            ring,
+            source: SourceId::of(&keys),
+            memory: Memory::new(ring, keys, native, Jitter::new(seed)),
             fetches: BTreeMap::new(),
             under_way: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -133,11 +69,6 @@ impl Resolver {
             waiting: BTreeMap::new(),
             next_fetch: 0,
         }
-    }
-
-    /// The key service, if there is one.
-    pub fn source(&self) -> Option<&KeySource> {
-        self.memory.keys().source.as_ref()
     }
 
     /// Looks `kid` up. After [`Resolution::Wait`], `waiter` is named by [`Self::on_answer`], [`Self::consult`] or
@@ -175,12 +106,61 @@ impl Resolver {
             return;
         }
         let topic = Topic::new(source, subject.kid());
-        let id = FetchId(self.next_fetch);
+        let id = FetchId { ring: self.ring, number: self.next_fetch };
         self.next_fetch = self.next_fetch.wrapping_add(1);
         self.under_way.insert(subject.clone(), id);
         self.fetches.insert(id, Fetch { subject, topic, newcomer, since: now.monotonic, sent_at: None });
         // New names as well: another worker may have the answer. Only to be sent do they need a token.
         self.queue.push_back(id);
+    }
+
+    /// Requests about unknown names that nobody waits for any more are not worth a token.
+    fn drop_abandoned_newcomers(&mut self) {
+        while let Some(id) = self.newcomers.front().copied() {
+            if self.fetches.get(&id).is_some_and(|fetch| self.is_awaited(&fetch.subject)) {
+                return;
+            }
+            self.finish(id);
+            self.newcomers.pop_front();
+        }
+    }
+
+    /// Whether anybody waits for `subject`, or nobody ever may.
+    fn is_awaited(&self, subject: &Subject) -> bool {
+        self.memory.keys().max_waiting == 0 || self.waiting.values().any(|waits_for| waits_for == subject)
+    }
+
+    fn request(&self, id: FetchId) -> Option<KeyRequest> {
+        let Fetch { subject, topic, .. } = self.fetches.get(&id)?;
+        let (path, max_body_bytes) = match (&self.source()?.path, subject) {
+            (path, Subject::Key(kid)) => (path.for_kid(kid), MAX_DOCUMENT_BYTES),
+            (KeyPath::Set(path) | KeyPath::OneKey(path, _), Subject::Set) => (path.to_string(), MAX_SET_BYTES),
+        };
+        let if_none_match = self.memory.etag(subject).map(str::to_owned);
+        // Only public keys are written where every plugin of the VM could read them.
+        let places = (self.ring == Ring::Access).then(|| Places::of(*topic, subject.kid()));
+        Some(KeyRequest { id, path, if_none_match, max_body_bytes, places })
+    }
+
+    fn subject(&self, id: FetchId) -> Option<(Subject, Topic)> {
+        self.fetches.get(&id).map(|fetch| (fetch.subject.clone(), fetch.topic))
+    }
+
+    /// Ends a request; returns those who waited for it.
+    fn finish(&mut self, id: FetchId) -> Vec<WaiterId> {
+        let Some(Fetch { subject, .. }) = self.fetches.remove(&id) else { return Vec::new() };
+        self.under_way.remove(&subject);
+        let waits = |(waiter, waits_for): (&WaiterId, &Subject)| (*waits_for == subject).then_some(*waiter);
+        let ready: Vec<WaiterId> = self.waiting.iter().filter_map(waits).collect();
+        for waiter in &ready {
+            self.waiting.remove(waiter);
+        }
+        ready
+    }
+
+    /// The key service, if there is one.
+    pub fn source(&self) -> Option<&KeySource> {
+        self.memory.keys().source.as_ref()
     }
 
     /// Whether [`Self::next_request`] may have something to send at `now`.
@@ -212,33 +192,6 @@ impl Resolver {
                 return Some(request);
             }
         }
-    }
-
-    /// Requests about unknown names that nobody waits for any more are not worth a token.
-    fn drop_abandoned_newcomers(&mut self) {
-        while let Some(id) = self.newcomers.front().copied() {
-            if self.fetches.get(&id).is_some_and(|fetch| self.is_awaited(&fetch.subject)) {
-                return;
-            }
-            self.finish(id);
-            self.newcomers.pop_front();
-        }
-    }
-
-    /// Whether anybody waits for `subject`, or nobody ever may.
-    fn is_awaited(&self, subject: &Subject) -> bool {
-        self.memory.keys().max_waiting == 0 || self.waiting.values().any(|waits_for| waits_for == subject)
-    }
-
-    fn request(&self, id: FetchId) -> Option<KeyRequest> {
-        let Fetch { subject, topic, .. } = self.fetches.get(&id)?;
-        let (path, max_body_bytes) = match (&self.source()?.path, subject) {
-            (path, Subject::Key(kid)) => (path.for_kid(kid), MAX_DOCUMENT_BYTES),
-            (KeyPath::Set(path) | KeyPath::OneKey(path, _), Subject::Set) => (path.to_string(), MAX_SET_BYTES),
-        };
-        let if_none_match = self.memory.etag(subject).map(str::to_owned);
-        let places = Places::of(*topic, subject.kid());
-        Some(KeyRequest { id, path, if_none_match, max_body_bytes, places })
     }
 
     /// The request was not sent, because another worker has begun to ask: it comes again after the next tick.
@@ -339,22 +292,6 @@ impl Resolver {
         }
         writes.push(Write { place: places.note, content: note });
         (self.finish(id), writes)
-    }
-
-    fn subject(&self, id: FetchId) -> Option<(Subject, Topic)> {
-        self.fetches.get(&id).map(|fetch| (fetch.subject.clone(), fetch.topic))
-    }
-
-    /// Ends a request; returns those who waited for it.
-    fn finish(&mut self, id: FetchId) -> Vec<WaiterId> {
-        let Some(Fetch { subject, .. }) = self.fetches.remove(&id) else { return Vec::new() };
-        self.under_way.remove(&subject);
-        let waits = |(waiter, waits_for): (&WaiterId, &Subject)| (*waits_for == subject).then_some(*waiter);
-        let ready: Vec<WaiterId> = self.waiting.iter().filter_map(waits).collect();
-        for waiter in &ready {
-            self.waiting.remove(waiter);
-        }
-        ready
     }
 
     /// Time has passed. Ends requests that were not sent within the time-out.

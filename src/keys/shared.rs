@@ -9,7 +9,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::slot::Term;
-use crate::config::{Config, KeyPath};
+use crate::config::{KeyPath, Keys};
 use crate::jose::token::Kid;
 
 /// Places for answers about one key, and for who asks about it.
@@ -32,8 +32,8 @@ pub(super) struct SourceId([u8; 16]);
 
 impl SourceId {
     /// None if there is no key service.
-    pub(super) fn of(config: &Config) -> Option<Self> {
-        let source = config.keys.source.as_ref()?;
+    pub(super) fn of(keys: &Keys) -> Option<Self> {
+        let source = keys.source.as_ref()?;
         let mut hash = Sha256::new();
         let mut field = |text: &str| {
             hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -56,9 +56,9 @@ impl SourceId {
             field(name);
             field(value);
         }
-        field(config.keys.issuer.as_deref().unwrap_or_default());
-        field(if config.allow_slow_algorithms { "slow" } else { "" });
-        for audience in &config.keys.audiences {
+        field(keys.issuer.as_deref().unwrap_or_default());
+        field(if keys.slow_algorithms { "slow" } else { "" });
+        for audience in &keys.audiences {
             field(audience);
         }
         Some(Self(first_half(hash)))

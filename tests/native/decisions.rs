@@ -31,7 +31,8 @@ fn decides_every_row(remember_tokens: bool) {
         let proxy =
             proxies.entry(case.plugin).or_insert_with(|| Proxy::on(&case.plugin.configuration(), NOW, platform));
         for time in ["first", "second"] {
-            let outcome = proxy.run(case.request.as_a_filter_sees_it(), !case.request.has_body());
+            let body = case.request.has_body().then_some(&*case.request.body);
+            let outcome = proxy.run_with(case.request.as_a_filter_sees_it(), body);
             if let Err(problem) = judge(case, &outcome) {
                 let Case { name, plugin, request, .. } = case;
                 failures.push(format!("{name} [{plugin:?}, the {time} time]\n    {problem}\n    {request:?}"));
@@ -70,8 +71,8 @@ fn judge(case: &Case, outcome: &Outcome) -> Result<(), String> {
         (Expected::Denied(code), Outcome::Denied(denial)) if denial.code().name() == format!("MDRM-{code}") => {
             return Ok(());
         }
-        (Expected::Allowed, Outcome::Forwarded { headers, allowed: true }) => (headers, true),
-        (Expected::Passed, Outcome::Forwarded { headers, allowed: false }) => (headers, false),
+        (Expected::Allowed, Outcome::Forwarded { headers, allowed: true, .. }) => (headers, true),
+        (Expected::Passed, Outcome::Forwarded { headers, allowed: false, .. }) => (headers, false),
         (expected, outcome) => return Err(format!("expected {expected:?}, got {outcome:?}")),
     };
     let values =

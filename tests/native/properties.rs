@@ -42,11 +42,12 @@ fn decide(configuration: &Value, authorization: &[u8], body: &[u8]) -> Decision 
         Step::Wait(waiting) => waiting,
     };
     let request = authorizer.keys().next_request(now).unwrap();
-    let asked = authorizer.keys().consult(request.id, SharedView::default(), now);
+    let store = authorizer.keys().of(request.id).unwrap();
+    let asked = store.consult(request.id, SharedView::default(), now);
     assert!(matches!(asked, Consultation::Ask { .. }), "{asked:?}");
     let answer = Answer { status: 200, cache_control: &[], age: None, etag: None, body: Some(body) };
-    assert_eq!(authorizer.keys().on_answer(request.id, Some(answer), SharedView::default(), now).0, [WaiterId(1)]);
-    match authorizer.resume(waiting, now) {
+    assert_eq!(store.on_answer(request.id, Some(answer), SharedView::default(), now).0, [WaiterId(1)]);
+    match authorizer.resume(*waiting, now) {
         Step::Done(decision) => decision,
         Step::Wait(_) => panic!("a request waits on and on"),
     }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use mdrm_authz::authorizer::{Authorizer, Decision, Platform, Removals, Step};
+use mdrm_authz::authorizer::{Authorizer, Decision, Edits, Platform, Removals};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::denial::Denial;
 use mdrm_authz::keys::answer::Answer;
 use mdrm_authz::keys::{Consultation, SharedView, WaiterId};
 use mdrm_authz::request::RequestHead;
+use mdrm_authz::requests::{Due, Requests};
 use serde_json::Value;
 
 use crate::support::table::keyring::{self, KeyAnswer};
@@ -21,7 +22,7 @@ const SILENT: [&str; 2] = ["dead", "missing"];
 
 /// One worker with one configuration, and the table's key service.
 pub struct Proxy {
-    authorizer: Authorizer,
+    requests: Requests,
     pub now: Now,
     next_stream: u32,
     /// Document and `cache-control` with which the key service answers everything, in place of the table's.
@@ -33,8 +34,8 @@ pub struct Proxy {
 /// What became of a request.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Reached the upstream with these headers, authorised or unchecked.
-    Forwarded { headers: Vec<Header>, allowed: bool },
+    /// Reached the upstream with these headers and this body, authorised or unchecked.
+    Forwarded { headers: Vec<Header>, body: Vec<u8>, allowed: bool },
     /// Was answered.
     Denied(Denial),
 }
@@ -48,9 +49,9 @@ impl Proxy {
     /// On a platform of the test's choice.
     pub fn on(configuration: &Value, unix: i64, platform: Platform) -> Proxy {
         let config = Config::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap();
-        let authorizer = Authorizer::new(config, platform);
+        let platform = Platform { random: Some(|| Some(*b"sixteen bytes ..")), ..platform };
         Proxy {
-            authorizer,
+            requests: Requests::new(Authorizer::new(config, platform)),
             now: Now { unix, monotonic: Duration::ZERO },
             next_stream: 0,
             instead: None,
@@ -58,34 +59,60 @@ impl Proxy {
         }
     }
 
-    /// Runs one request to its end; the key service of the table answers whatever is asked.
-    pub fn run(&mut self, mut headers: Vec<Header>, end_of_stream: bool) -> Outcome {
+    /// Runs one request to its end, with some body unless the head ends it.
+    pub fn run(&mut self, headers: Vec<Header>, end_of_stream: bool) -> Outcome {
+        self.run_with(headers, (!end_of_stream).then_some(b"challenge"))
+    }
+
+    /// Runs one request to its end; the key service of the table answers whatever is asked. The body comes in two pieces
+    /// after the keys that the head needs.
+    pub fn run_with(&mut self, mut headers: Vec<Header>, body: Option<&[u8]>) -> Outcome {
         self.next_stream += 1;
         // Long enough for the next token of the bucket that holds back names which nobody has asked for before.
         self.now.monotonic += Duration::from_millis(20);
-        let waiter = WaiterId(self.next_stream);
+        let id = WaiterId(self.next_stream);
         let pairs: Vec<(&[u8], &[u8])> = headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
-        let (removals, mut step) =
-            self.authorizer.on_request(RequestHead::new(&pairs, end_of_stream), waiter, self.now);
+        let (removals, decision) = self.requests.on_head(RequestHead::new(&pairs, body.is_none()), id, self.now);
         apply(&mut headers, &removals);
-        for _ in 0..3 {
-            match step {
-                Step::Done(decision) => return outcome(headers, decision),
-                Step::Wait(waiting) => {
-                    assert_eq!(self.answer_all(), [waiter], "the one who waits is named once");
-                    step = self.authorizer.resume(waiting, self.now);
-                }
-            }
-        }
-        panic!("a request waits on and on")
+        let body = body.unwrap_or_default();
+        let decision = decision.or_else(|| self.keys_come(id, body)).or_else(|| {
+            assert_eq!(self.requests.on_body(id, body.len() / 2, false), None);
+            let due = self.requests.on_body(id, body.len(), true)?;
+            self.settle(id, due, body).or_else(|| self.keys_come(id, body))
+        });
+        let decision = decision.expect("a request waits on and on");
+        assert_eq!(self.requests.held(), 0);
+        outcome(headers, body, decision)
     }
 
-    fn answer_all(&mut self) -> Vec<WaiterId> {
-        let mut ready = Vec::new();
-        while let Some(request) = self.authorizer.keys().next_request(self.now) {
-            let asked = self.authorizer.keys().consult(request.id, SharedView::default(), self.now);
+    /// The key service answers until nothing is asked for any more.
+    fn keys_come(&mut self, id: WaiterId, body: &[u8]) -> Option<Decision> {
+        while self.answer_all() {
+            if let Some(due) = self.requests.take_due_of(id)
+                && let Some(decision) = self.settle(id, due, body)
+            {
+                return Some(decision);
+            }
+        }
+        None
+    }
+
+    fn settle(&mut self, id: WaiterId, due: Due, body: &[u8]) -> Option<Decision> {
+        match due {
+            Due::Decision(decision) => Some(decision),
+            Due::Body => self.requests.on_whole_body(id, Some(body), self.now),
+        }
+    }
+
+    /// Answers every request to the key service; whether there was one.
+    fn answer_all(&mut self) -> bool {
+        let mut any = false;
+        while let Some(request) = self.requests.authorizer().keys().next_request(self.now) {
+            any = true;
+            let store = self.requests.authorizer().keys().of(request.id).unwrap();
+            let asked = store.consult(request.id, SharedView::default(), self.now);
             assert!(matches!(asked, Consultation::Ask { .. }), "{asked:?}");
-            let silent = SILENT.contains(&&*self.authorizer.keys().source().unwrap().cluster);
+            let silent = SILENT.contains(&&*store.source().unwrap().cluster);
             let KeyAnswer { status, headers, body } = match &self.instead {
                 None => keyring::answer(&request.path),
                 Some((document, cache_control)) => KeyAnswer {
@@ -94,15 +121,15 @@ impl Proxy {
                     body: document.clone().into_bytes(),
                 },
             };
-            self.asked.push(request.path);
             let values = headers.iter().filter(|(name, _)| name == "cache-control");
             let cache_control: Vec<&[u8]> = values.map(|(_, value)| value.as_bytes()).collect();
             let answer = Answer { status, cache_control: &cache_control, age: None, etag: None, body: Some(&body) };
             let answer = (!silent).then_some(answer);
-            let (woken, _) = self.authorizer.keys().on_answer(request.id, answer, SharedView::default(), self.now);
-            ready.extend(woken);
+            let (woken, _) = store.on_answer(request.id, answer, SharedView::default(), self.now);
+            self.asked.push(request.path);
+            self.requests.on_keys(woken, self.now);
         }
-        ready
+        any
     }
 }
 
@@ -118,18 +145,16 @@ fn replace(headers: &mut Vec<Header>, name: &str, value: &[u8]) {
     headers.push((name.to_owned(), value.to_vec()));
 }
 
-fn outcome(mut headers: Vec<Header>, decision: Decision) -> Outcome {
+fn outcome(mut headers: Vec<Header>, body: &[u8], decision: Decision) -> Outcome {
     match decision {
         Decision::Deny(denial) => Outcome::Denied(denial),
-        Decision::Pass => Outcome::Forwarded { headers, allowed: false },
-        Decision::Allow(_, restoration) => {
-            if let Some(value) = restoration.authorization {
-                replace(&mut headers, "authorization", &value);
+        Decision::Pass => Outcome::Forwarded { headers, body: body.to_vec(), allowed: false },
+        Decision::Allow(Edits { remove, set, body: new }) => {
+            headers.retain(|(name, _)| !remove.contains(&&**name));
+            for (name, value) in set {
+                replace(&mut headers, &name, &value);
             }
-            if let Some(value) = restoration.path {
-                replace(&mut headers, ":path", &value);
-            }
-            Outcome::Forwarded { headers, allowed: true }
+            Outcome::Forwarded { headers, body: new.unwrap_or_else(|| body.to_vec()), allowed: true }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{accepted, refuses, with};
-use crate::config::Config;
+use crate::config::{Config, Keys};
 
 /// A duration in milliseconds as a member is written.
 fn text(millis: u64) -> Value {
@@ -17,10 +17,14 @@ const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
+fn timeout(keys: &Keys) -> Option<Duration> {
+    keys.source.as_ref().map(|source| source.timeout)
+}
+
 #[test]
 fn durations_have_bounds() {
     type Get = fn(&Config) -> Option<Duration>;
-    let members: [(&str, u64, u64, Get); 11] = [
+    let members: [(&str, u64, u64, Get); 15] = [
         ("keys.timeout", 1, MINUTE, |config| config.keys.source.as_ref().map(|source| source.timeout)),
         ("keys.max_age", SECOND, DAY, |config| Some(config.keys.max_age)),
         ("keys.max_age_limit", SECOND, DAY, |config| Some(config.keys.max_age_limit)),
@@ -30,17 +34,17 @@ fn durations_have_bounds() {
         ("services.license.max_age", SECOND, DAY, |config| Some(config.license.max_age)),
         ("services.cpix.max_age", SECOND, DAY, |config| Some(config.cpix.max_age)),
         ("clock_skew", 0, 5 * MINUTE, |config| Some(config.clock_skew)),
-        // Nothing holds a body yet, but its bounds are as they will be.
-        ("body_timeout", SECOND, MINUTE, |_| None),
-        ("body_timeout", 2 * SECOND, 59 * SECOND, |_| None),
+        ("body_timeout", SECOND, MINUTE, |config| Some(config.body_timeout)),
+        ("session.lifetime", SECOND, HOUR, |config| config.session.as_ref().map(|session| session.lifetime)),
+        ("session.keys.timeout", 1, MINUTE, |config| timeout(&config.session.as_ref()?.keys)),
+        ("session.keys.max_age", SECOND, DAY, |config| Some(config.session.as_ref()?.keys.max_age)),
+        ("trust_tunnel.keys.timeout", 1, MINUTE, |config| timeout(config.tunnel.keys.as_ref()?)),
+        ("trust_tunnel.keys.max_age", SECOND, DAY, |config| Some(config.tunnel.keys.as_ref()?.max_age)),
     ];
     for (path, low, high, get) in members {
         for millis in [low, high] {
-            let got = get(&accepted(&with(path, text(millis))));
-            assert!(got.is_none_or(|got| got == Duration::from_millis(millis)), "{path} {millis}: {got:?}");
+            assert_eq!(get(&accepted(&with(path, text(millis)))), Some(Duration::from_millis(millis)), "{path}");
         }
-    }
-    for (path, low, high, _) in members.iter().filter(|(_, low, high, _)| (*low, *high) != (2 * SECOND, 59 * SECOND)) {
         let beyond = low.checked_sub(1).into_iter().chain([high + 1, high * 10]);
         for millis in beyond {
             let line = refuses(path, &with(path, text(millis)));
@@ -52,16 +56,18 @@ fn durations_have_bounds() {
 #[test]
 fn numbers_have_bounds() {
     type Get = fn(&Config) -> Option<usize>;
-    let members: [(&str, u64, u64, Get); 4] = [
+    let members: [(&str, u64, u64, Get); 6] = [
         ("keys.max_entries", 1, 100_000, |config| Some(config.keys.max_entries)),
         ("keys.max_waiting", 0, 100_000, |config| Some(config.keys.max_waiting)),
         ("max_token_bytes", 256, 65_536, |config| Some(config.max_token_bytes)),
-        ("max_body_bytes", 1024, 8 * 1024 * 1024, |_| None),
+        ("max_body_bytes", 1024, 8 * 1024 * 1024, |config| Some(config.max_body_bytes)),
+        ("session.keys.max_entries", 1, 100_000, |config| Some(config.session.as_ref()?.keys.max_entries)),
+        ("trust_tunnel.keys.max_entries", 1, 100_000, |config| Some(config.tunnel.keys.as_ref()?.max_entries)),
     ];
     for (path, low, high, get) in members {
         for number in [low, high] {
             let got = get(&accepted(&with(path, json!(number))));
-            assert!(got.is_none_or(|got| got as u64 == number), "{path} {number}: {got:?}");
+            assert_eq!(got.map(|got| got as u64), Some(number), "{path}");
         }
         for number in low.checked_sub(1).into_iter().chain([high + 1, u64::from(u32::MAX) + 1 + low, u64::MAX]) {
             let line = refuses(path, &with(path, json!(number)));
@@ -100,7 +106,22 @@ fn lists_of_audiences_are_not_empty_and_hold_no_empty_audience() {
 
 #[test]
 fn texts_that_must_say_something_are_not_empty() {
-    for path in ["keys.cluster", "keys.authority", "keys.issuer", "keys.path"] {
+    for path in [
+        "keys.cluster",
+        "keys.authority",
+        "keys.issuer",
+        "keys.path",
+        "session.issuer",
+        "session.audience",
+        "session.kid",
+        "session.header",
+        "session.keys.cluster",
+        "session.keys.path",
+        "trust_tunnel.keys.cluster",
+        "trust_tunnel.keys.authority",
+        "upstream.payload_header",
+        "upstream.claim_headers.x-sub",
+    ] {
         refuses(path, &with(path, json!("")));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{accepted, minimal, with};
-use crate::config::{AccessLog, KeyPath};
+use crate::config::{AccessLog, KeyPath, TunnelMode};
 use crate::route::DefaultService;
 
 const MINUTE: u64 = 60;
@@ -43,11 +43,50 @@ fn the_smallest_configuration_gives_every_default() {
     assert_eq!(config.cpix.max_age, seconds(30 * MINUTE));
     assert_eq!(*config.cpix.versions, [1]);
 
-    assert!(!config.allow_slow_algorithms);
+    assert!(!config.keys.slow_algorithms);
     assert_eq!(config.access_log, AccessLog::Denied);
     assert_eq!(config.clock_skew, seconds(5));
     assert_eq!(config.max_token_bytes, 8192);
-    assert!(!config.forward_token);
+    assert_eq!(config.max_body_bytes, 262_144);
+    assert_eq!(config.body_timeout, seconds(10));
+    assert!(!config.bind_content);
+    assert_eq!(*config.signed_cpix_audiences, ["urn:verimatrix:cpix".into()]);
+    assert!(!config.upstream.forward_token);
+    assert_eq!(config.upstream.payload_header, None);
+    assert!(config.upstream.claim_headers.is_empty());
+    assert!(config.session.is_none());
+    assert_eq!(config.tunnel.mode, TunnelMode::Permissive);
+    assert!(config.tunnel.keys.is_none());
+}
+
+#[test]
+fn private_keys_are_held_like_access_keys() {
+    let mut configuration = with("session", super::session());
+    configuration["trust_tunnel"] = json!({"keys": {"cluster": "outbound|443||master.example.com"}});
+    configuration["keys"]["max_age_limit"] = json!("2h");
+    configuration["keys"]["stale_if_error"] = json!("3h");
+    configuration["keys"]["negative_max_age"] = json!("7s");
+    configuration["keys"]["max_waiting"] = json!(17);
+    // Not what these have members of their own for.
+    configuration["keys"]["timeout"] = json!("9s");
+    configuration["keys"]["max_age"] = json!("9m");
+    configuration["keys"]["max_entries"] = json!(9);
+    let config = accepted(&configuration);
+    let session = config.session.unwrap();
+    assert_eq!((&*session.header, session.kid, session.lifetime), ("x-mdrm-session", None, Duration::from_secs(60)));
+    let master = config.tunnel.keys.unwrap();
+    for (keys, cluster, authority, path) in [
+        (&session.keys, "session-keys", "session-keys", "/session-keys/"),
+        (&master, "outbound|443||master.example.com", "master.example.com", "/master-keys/"),
+    ] {
+        let source = keys.source.as_ref().unwrap();
+        assert_eq!((&*source.cluster, &*source.authority), (cluster, authority));
+        assert_eq!(source.path, KeyPath::OneKey(path.into(), "".into()));
+        assert_eq!((source.timeout.as_secs(), keys.max_age.as_secs(), keys.max_entries), (2, 600, 10_000));
+        assert_eq!((keys.max_age_limit.as_secs(), keys.stale_if_error.as_secs()), (2 * HOUR, 3 * HOUR));
+        assert_eq!((keys.negative_max_age.as_secs(), keys.max_waiting), (7, 17));
+        assert!(keys.inline.is_none());
+    }
 }
 
 #[test]
@@ -90,11 +129,17 @@ fn an_empty_part_gives_its_defaults() {
 #[test]
 fn every_choice_is_taken() {
     assert_eq!(accepted(&with("default_service", json!("deny"))).default_service, DefaultService::Deny);
+    for (name, mode) in
+        [("enforcing", TunnelMode::Enforcing), ("permissive", TunnelMode::Permissive), ("off", TunnelMode::Off)]
+    {
+        assert_eq!(accepted(&with("trust_tunnel.mode", json!(name))).tunnel.mode, mode);
+    }
+    assert!(accepted(&with("services.cpix.bind_content", json!(true))).bind_content);
     for (name, access_log) in [("off", AccessLog::Off), ("denied", AccessLog::Denied), ("all", AccessLog::All)] {
         assert_eq!(accepted(&with("access_log", json!(name))).access_log, access_log);
     }
-    assert!(accepted(&with("allow_slow_algorithms", json!(true))).allow_slow_algorithms);
-    assert!(accepted(&with("upstream.forward_token", json!(true))).forward_token);
+    assert!(accepted(&with("allow_slow_algorithms", json!(true))).keys.slow_algorithms);
+    assert!(accepted(&with("upstream.forward_token", json!(true))).upstream.forward_token);
 }
 
 #[test]
@@ -137,6 +182,13 @@ fn null_is_as_good_as_absent_where_a_member_may_be_absent() {
         "services.cpix.audiences",
         "services.cpix.versions",
         "upstream.forward_token",
+        "upstream.payload_header",
+        "services.cpix.bind_content",
+        "services.signed_cpix.audiences",
+        "session",
+        "trust_tunnel.mode",
+        "trust_tunnel.keys",
+        "report_only",
     ] {
         assert_eq!(format!("{:?}", accepted(&with(path, Value::Null))), expected, "{path}");
     }

@@ -141,6 +141,7 @@ fn a_route_has_a_path_or_a_prefix_and_a_service() {
         {"path_prefix": "/a", "host": "Example.com:8443", "service": "cpix", "drm": "playready"},
         {"path_prefix": "/", "service": "open", "drm": "fairplay"},
         {"path": "/a%20b/~._-", "host": null, "drm": null, "service": "open"},
+        {"path": "/s", "service": "signed_cpix"},
     ]);
     let routes = accepted(&with_routes(routes)).routes;
     assert_eq!(routes[0].matcher, Matcher::Exact("/a/b".into()));
@@ -150,6 +151,8 @@ fn a_route_has_a_path_or_a_prefix_and_a_service() {
     assert_eq!(routes[1].host.as_deref(), Some("Example.com:8443"));
     assert_eq!((routes[2].service, routes[2].drm), (Service::Open, Some(Drm::FairPlay)));
     assert_eq!((&routes[3].matcher, routes[3].drm), (&Matcher::Exact("/a%20b/~._-".into()), None));
+
+    assert_eq!((routes[4].service, routes[4].drm), (Service::SignedCpix, None));
 
     refuses("routes[1]", &route(json!({"service": "open"})));
     refuses("routes[1]", &route(json!({"path": "/a", "path_prefix": "/a", "service": "open"})));

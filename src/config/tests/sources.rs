@@ -7,7 +7,7 @@ use crate::config::{KeyPath, KeySource};
 use crate::jose::token::Kid;
 
 fn source(configuration: &Value) -> KeySource {
-    accepted(configuration).keys.source.unwrap()
+    accepted(configuration).keys.source.clone().unwrap()
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn inline(keys: Value) -> Value {
 fn an_inline_set_holds_usable_keys_only() {
     let secret = json!({"kid": "s", "kty": "oct", "alg": "HS256", "k": ED25519, "iss": "me"});
     let gone = json!({"kid": "g", "status": "deleted"});
-    let inline_text = |configuration: &Value| accepted(configuration).keys.inline.unwrap().as_bytes().to_vec();
+    let inline_text = |configuration: &Value| accepted(configuration).keys.inline.as_ref().unwrap().as_bytes().to_vec();
     assert_eq!(inline_text(&inline(json!([]))), br#"{"keys":[]}"#);
     assert!(!inline_text(&inline(json!([key("a"), key("b"), secret, gone]))).is_empty());
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::denial::{Denial, KeyRefusal};
+use mdrm_authz::jose::jwk::Ring;
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
 use mdrm_authz::keys::{Consultation, KeyRequest, Resolution, Resolver, SharedView, Ticked, WaiterId, Write};
@@ -80,7 +81,7 @@ impl Proxy {
         }
         let Proxy { config, seeds, .. } = self;
         let mut worker = || Worker {
-            resolver: Resolver::new(Rc::clone(config), None, Some(seeds.next())),
+            resolver: Resolver::new(Ring::Access, Rc::clone(&config.keys), None, Some(seeds.next())),
             parked: HashMap::new(),
             tick_at: None,
             next_waiter: 0,
@@ -156,7 +157,7 @@ impl Proxy {
                 Consultation::Answered(ready) => self.resume(number, ready, at),
                 Consultation::Later => {}
                 Consultation::Ask { note, conditional } => {
-                    let place = place(self.script, &request.places.note, &request);
+                    let place = place(self.script, &request.places.as_ref().unwrap().note, &request);
                     self.shared.insert(place, note);
                     let if_none_match = request.if_none_match.filter(|_| conditional);
                     self.call(number, KeyRequest { if_none_match, ..request }, at);
@@ -216,9 +217,10 @@ fn place(script: Script, name: &str, request: &KeyRequest) -> String {
 
 fn view<'a>(script: Script, shared: &'a HashMap<String, Vec<u8>>, request: &KeyRequest) -> SharedView<'a> {
     let read = |name: &str| shared.get(&place(script, name, request)).map(|bytes| &bytes[..]);
+    let places = request.places.as_ref().unwrap();
     SharedView {
-        answer: read(&request.places.answer),
-        refusal: request.places.refusal.as_deref().and_then(read),
-        note: read(&request.places.note),
+        answer: read(&places.answer),
+        refusal: places.refusal.as_deref().and_then(read),
+        note: read(&places.note),
     }
 }

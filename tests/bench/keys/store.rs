@@ -1,11 +1,11 @@
 //! The real store of one worker, in virtual time, and the key service in its simplest form.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::time::Duration;
 
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
+use mdrm_authz::jose::jwk::Ring;
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
 use mdrm_authz::keys::{Consultation, KeyRequest, Resolution, Resolver, SharedView, Ticked, WaiterId};
@@ -31,7 +31,7 @@ impl Store {
         let comma = if members.is_empty() { "" } else { "," };
         let config = format!(r#"{{"keys": {{"cluster": "keys"{comma}{members}}}}}"#);
         let config = Config::from_json(config.as_bytes(), &|_| None).expect("a configuration");
-        let resolver = Resolver::new(Rc::new(config), None, Some(1));
+        let resolver = Resolver::new(Ring::Access, config.keys, None, Some(1));
         Store { resolver, at: Duration::from_secs(1000), callouts: VecDeque::new(), sent: 0 }
     }
 

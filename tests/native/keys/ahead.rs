@@ -1,10 +1,10 @@
 //! Asking ahead, conditional requests, jitter, and the limit on names that nobody has asked for before.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
+use mdrm_authz::jose::jwk::Ring;
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
 use mdrm_authz::keys::{Resolution, Resolver, SharedView, Ticked, WaiterId};
@@ -137,9 +137,9 @@ fn new_names_whose_requests_went_away_cost_no_callout() {
 
 #[test]
 fn proxies_with_different_seeds_do_not_ask_in_step() {
-    let config = || Rc::new(Config::from_json(br#"{"keys": {"cluster": "keys"}}"#, &|_| None).unwrap());
+    let keys = || Config::from_json(br#"{"keys": {"cluster": "keys"}}"#, &|_| None).unwrap().keys;
     let freshness = |seed: u64| {
-        let mut resolver = Resolver::new(config(), None, Some(seed));
+        let mut resolver: Resolver = Resolver::new(Ring::Access, keys(), None, Some(seed));
         let kid = Kid::new("k").unwrap();
         let at = |seconds| Now { unix: START, monotonic: Duration::from_secs(seconds) };
         let body = document("k", "o").to_string();

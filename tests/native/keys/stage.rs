@@ -1,11 +1,11 @@
 //! A resolver, a clock that the test turns, and the answers that the test gives in place of the key service.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::denial::{Denial, KeyRefusal};
+use mdrm_authz::jose::jwk::{Key, Ring};
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
 use mdrm_authz::keys::{Consultation, FetchId, KeyRequest, Resolution, Resolver, SharedView, WaiterId};
@@ -73,7 +73,7 @@ impl Stage {
         let keys = members.as_object().unwrap().iter().fold(keys, |keys, (name, value)| keys.with(name, value.clone()));
         let config = Config::from_json(json!({"keys": keys}).to_string().as_bytes(), &|_| None).unwrap();
         let now = Now { unix: START, monotonic: Duration::from_secs(1000) };
-        Stage { resolver: Resolver::new(Rc::new(config), None, None), now }
+        Stage { resolver: Resolver::new(Ring::Access, config.keys, None, None), now }
     }
 
     /// Lets so many seconds go by.
@@ -92,7 +92,8 @@ impl Stage {
     /// What `waiter` learns about the key of this name.
     pub fn ask(&mut self, kid: &str, waiter: u32) -> Seen {
         match self.resolver.resolve(&Kid::new(kid).unwrap(), WaiterId(waiter), self.now) {
-            Resolution::Key(key) => Seen::Key(key.owner.to_string()),
+            Resolution::Key(Key::Access(key)) => Seen::Key(key.owner.to_string()),
+            Resolution::Key(other) => panic!("a key of another kind: {other:?}"),
             Resolution::Refused(denial) => Seen::Refused(denial),
             Resolution::Wait => Seen::Wait,
         }

@@ -38,10 +38,11 @@ impl Proxy {
 
     fn view<'a>(shared: &'a BTreeMap<String, (Vec<u8>, u32)>, request: &KeyRequest) -> SharedView<'a> {
         let read = |place: &str| shared.get(place).map(|(bytes, _)| &bytes[..]);
+        let places = request.places.as_ref().unwrap();
         SharedView {
-            answer: read(&request.places.answer),
-            refusal: request.places.refusal.as_deref().and_then(read),
-            note: read(&request.places.note),
+            answer: read(&places.answer),
+            refusal: places.refusal.as_deref().and_then(read),
+            note: read(&places.note),
         }
     }
 
@@ -55,7 +56,7 @@ impl Proxy {
                 Consultation::Answered(waiters) => ready.extend(waiters),
                 Consultation::Later => {}
                 Consultation::Ask { note, .. } => {
-                    self.write(request.places.note.clone(), note);
+                    self.write(request.places.clone().unwrap().note, note);
                     self.sent += 1;
                     self.callouts.push((worker, request));
                 }

@@ -1,0 +1,76 @@
+//! What changes on a request on its way to the upstream.
+
+use std::rc::Rc;
+
+use crate::carriage::{HEADER, PathEdit, Removal};
+use crate::config::Config;
+
+/// What to take off a request at once, before anything is decided.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Removals {
+    /// Names of headers to remove, as the request spells them.
+    pub headers: Vec<Vec<u8>>,
+    /// The new value of `:path`, if the token stood in the query.
+    pub path: Option<Vec<u8>>,
+}
+
+/// What to change on an allowed request before it goes on, in this order.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Edits {
+    /// Names of headers to remove.
+    pub remove: Vec<&'static str>,
+    /// Headers to set to one value each, names in lower case.
+    pub set: Vec<(Rc<str>, Vec<u8>)>,
+    /// What the body becomes.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Edits {
+    pub(super) fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
+        self.set.push((name.into(), value.into()));
+    }
+}
+
+impl Removals {
+    pub(super) fn new(mut headers: Vec<Vec<u8>>, removal: &Removal) -> Self {
+        if !removal.authorization.is_empty() {
+            headers.push(HEADER.into());
+        }
+        let path = removal.path.as_ref().map(|PathEdit { without_token, .. }| without_token.clone());
+        Self { headers, path }
+    }
+}
+
+/// The names of headers and trailers that only this filter may write: every `x-mdrm-*`, and those that the configuration
+/// names. Compared in any case, `_` for `-`, as servers behind the proxy may.
+#[derive(Debug, Default)]
+pub struct OurHeaders(Box<[Box<str>]>);
+
+impl OurHeaders {
+    pub(super) fn of(config: &Config) -> Self {
+        let session = config.session.as_ref().map(|session| &session.header);
+        let payload = config.upstream.payload_header.as_ref();
+        let claims = config.upstream.claim_headers.iter().map(|header| &header.header);
+        let names = session.into_iter().chain(payload).chain(claims);
+        let names = names.filter(|name| !name.starts_with(OUR_PREFIX));
+        Self(names.map(|name| name.replace('_', "-").into()).collect())
+    }
+
+    /// Those among `names` that a client must not send.
+    pub fn among<'a>(&self, names: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+        names.filter(|name| self.contains(name)).map(<[u8]>::to_vec).collect()
+    }
+
+    fn contains(&self, name: &[u8]) -> bool {
+        let starts_with = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| is_spelling_of(start, prefix));
+        starts_with(OUR_PREFIX) || self.0.iter().any(|ours| is_spelling_of(name, ours))
+    }
+}
+
+const OUR_PREFIX: &str = "x-mdrm-";
+
+/// `name` is in lower case and spelt with `-`.
+fn is_spelling_of(spelling: &[u8], name: &str) -> bool {
+    spelling.len() == name.len()
+        && spelling.iter().zip(name.bytes()).all(|(s, n)| s.eq_ignore_ascii_case(&n) || (n == b'-' && *s == b'_'))
+}

@@ -1,0 +1,297 @@
+//! The way of a request: route, carriage, token, key, claims, decision. Takes events, returns what to do as data.
+//!
+//! ```text
+//! license           token -> access key -> claims ------------------\
+//! license, tunnel   body -> master key -> token -> (as above) -------+-> session key -> Allow
+//! cpix              token -> access key -> claims -> (document) -----|
+//! signed_cpix       access key -> document -> signature ------------/
+//! ```
+//!
+//! Each arrow may have to wait: for a key, or for the body. A request that waits is a [`Waiting`], which is consumed by
+//! the event that it waited for. `token`, `tunnel`, `cpix` and `session` hold the steps, one file each.
+
+mod body;
+mod cpix;
+mod edits;
+mod session;
+mod token;
+mod tunnel;
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+pub use edits::{Edits, OurHeaders, Removals};
+
+use crate::carriage::{Carriage, Removal};
+use crate::claims::{Protocol, Verified};
+use crate::clock::Now;
+use crate::config::{Config, TokenRules, TunnelMode};
+use crate::denial::{BodyFault, Denial};
+use crate::jose::jwk::AccessKey;
+use crate::jose::native::Verify;
+use crate::jose::token::Kid;
+use crate::keys::{Rings, WaiterId};
+use crate::request::RequestHead;
+use crate::route::{Drm, Handling, Service};
+use crate::tokens::Tokens;
+use body::Announced;
+
+/// Decides requests by one configuration. One for each worker; holds the keys.
+#[derive(Debug)]
+pub struct Authorizer {
+    config: Rc<Config>,
+    denied: TokenRules,
+    our_headers: OurHeaders,
+    keys: Rings,
+    /// None if the platform wants every token verified anew.
+    tokens: Option<Tokens>,
+    platform: Platform,
+    /// Claim headers that were left out once already, which the log knows.
+    unfit_headers: BTreeSet<usize>,
+}
+
+/// What the host can do besides the ABI's own calls.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Platform {
+    /// Verifies signatures at native speed, so that no algorithm that it knows is too slow.
+    pub verify: Option<Verify>,
+    /// Seed of the jitter that keeps a fleet of proxies from asking in step. Not a secret.
+    pub seed: Option<u64>,
+    /// Tokens that were verified are remembered.
+    pub remember_tokens: bool,
+    /// 128 random bits; none if the host has no randomness to give.
+    pub random: Option<fn() -> Option<[u8; 16]>>,
+}
+
+/// What a request needs next.
+#[derive(Debug)]
+pub enum Step {
+    /// The decision is made.
+    Done(Decision),
+    /// A key or the body must come first: hold the request until then.
+    Wait(Box<Waiting>),
+}
+
+/// What happens to a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Goes on without a check: an `open` route or a preflight.
+    Pass,
+    /// Goes on, changed like this: its credential holds.
+    Allow(Edits),
+    /// Is answered with the denial; nothing of it reaches the upstream.
+    Deny(Denial),
+}
+
+/// A request that was read and lacks a key or its body. Consumed by [`Authorizer::resume`] or [`Authorizer::on_body`], so
+/// that no event is used twice.
+#[derive(Debug)]
+pub struct Waiting {
+    request: Request,
+    stage: Stage,
+}
+
+/// What a [`Waiting`] waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaits {
+    /// Its waiter is named when the key may have come.
+    Key,
+    /// The whole body.
+    Body,
+}
+
+/// What is kept of a request while it is decided.
+#[derive(Debug)]
+struct Request {
+    waiter: WaiterId,
+    protects: Protects,
+    drm: Option<Drm>,
+    removal: Removal,
+    body: Announced,
+    /// The plain license request of a Trust Tunnel, once it is decrypted.
+    opened: Option<tunnel::Opened>,
+}
+
+/// Whose rules a request is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protects {
+    License,
+    Cpix,
+    SignedCpix,
+    /// A license service that no audience fits.
+    Nothing,
+}
+
+/// How far a request has come that waits.
+#[derive(Debug)]
+enum Stage {
+    TunnelBody,
+    MasterKey(Box<crate::jose::jwe::UntrustedJwe>),
+    TokenKey(token::Read),
+    BoundDocument(Grant),
+    SignatureKey(cpix::Parameters),
+    SignedDocument(cpix::Parameters, Kid, Rc<AccessKey>),
+    SessionKey(Grant),
+}
+
+/// A credential that holds, with the key that verified it: what a request may be allowed by.
+#[derive(Debug)]
+struct Grant {
+    kid: Rc<Kid>,
+    key: Rc<AccessKey>,
+    credential: Credential,
+}
+
+#[derive(Debug)]
+enum Credential {
+    Token { text: Box<str>, verified: Verified },
+    Document(cpix::SignedSubject),
+}
+
+impl Authorizer {
+    /// Starts with no keys but the inline ones.
+    pub fn new(config: Config, platform: Platform) -> Self {
+        Self {
+            denied: TokenRules { audiences: Box::default(), ..config.license.clone() },
+            our_headers: OurHeaders::of(&config),
+            tokens: platform.remember_tokens.then(Tokens::default),
+            keys: Rings::new(&config, platform.verify, platform.seed),
+            platform,
+            unfit_headers: BTreeSet::new(),
+            config: Rc::new(config),
+        }
+    }
+
+    /// The keys, for requests to the key services and their answers.
+    pub fn keys(&mut self) -> &mut Rings {
+        &mut self.keys
+    }
+
+    /// The configuration that requests are decided by.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The names of headers and trailers that a client must not send.
+    pub fn our_headers(&self) -> &OurHeaders {
+        &self.our_headers
+    }
+
+    /// Takes the head of a request. The removals are due whatever the step is.
+    pub fn on_request(&mut self, head: RequestHead<'_>, waiter: WaiterId, now: Now) -> (Removals, Step) {
+        let ours = self.our_headers.among(head.iter().map(|(name, _)| name));
+        let (protects, drm) = match Handling::of(head, &self.config.routes, self.config.default_service) {
+            Handling::Service(Service::Open, _) => {
+                return (Removals::new(ours, &Removal::default()), Step::Done(Decision::Pass));
+            }
+            Handling::Preflight => {
+                return (Removals::new(ours, &Carriage::read(head).removal), Step::Done(Decision::Pass));
+            }
+            Handling::Service(Service::License, drm) => (Protects::License, drm),
+            Handling::Service(Service::Cpix, drm) => (Protects::Cpix, drm),
+            Handling::Service(Service::SignedCpix, drm) => (Protects::SignedCpix, drm),
+            Handling::Deny => (Protects::Nothing, None),
+        };
+        let body = Announced::read(head, self.config.max_body_bytes);
+        let request = |removal| Request { waiter, protects, drm, removal, body, opened: None };
+        let is_license = matches!(protects, Protects::License | Protects::Nothing);
+        let (removal, step) = if protects == Protects::SignedCpix {
+            let request = request(Removal::all(head));
+            (request.removal.clone(), self.on_signed_cpix(head, request, now))
+        } else if is_license && tunnel::is_tunnel(head) {
+            let request = request(Removal::all(head));
+            (request.removal.clone(), self.on_tunnel(request))
+        } else {
+            let Carriage { token, removal } = Carriage::read(head);
+            let step = match token {
+                _ if is_license && self.config.tunnel.mode == TunnelMode::Enforcing => {
+                    deny(Denial::TunnelMode { tunnel: false })
+                }
+                Err(denial) => deny(denial),
+                Ok(text) => self.on_token(text.into(), request(removal.clone()), now),
+            };
+            (removal, step)
+        };
+        (Removals::new(ours, &removal), step)
+    }
+
+    /// Goes on with a request whose key may have come. One that waits for its body waits on.
+    pub fn resume(&mut self, waiting: Waiting, now: Now) -> Step {
+        let Waiting { request, stage } = waiting;
+        match stage {
+            Stage::MasterKey(jwe) => self.on_master_key(request, jwe, now),
+            Stage::TokenKey(read) => self.on_token_key(request, read, now),
+            Stage::SignatureKey(parameters) => self.on_signature_key(request, parameters, now),
+            Stage::SessionKey(grant) => self.on_grant(request, grant, now),
+            stage @ (Stage::TunnelBody | Stage::BoundDocument(_) | Stage::SignedDocument(..)) => request.wait(stage),
+        }
+    }
+
+    /// Goes on with a request whose whole body has come. One that waits for a key waits on.
+    pub fn on_body(&mut self, waiting: Waiting, body: &[u8], now: Now) -> Step {
+        if let Some(fault) = self.body_fault(body.len()) {
+            return Step::Done(Decision::Deny(waiting.body_denial(fault)));
+        }
+        let Waiting { request, stage } = waiting;
+        match stage {
+            Stage::TunnelBody => self.on_tunnel_body(request, body, now),
+            Stage::BoundDocument(grant) => self.on_bound_document(request, grant, body, now),
+            Stage::SignedDocument(parameters, kid, key) => {
+                self.on_signed_document(request, &parameters, kid, key, body, now)
+            }
+            stage @ (Stage::MasterKey(_) | Stage::TokenKey(_) | Stage::SignatureKey(_) | Stage::SessionKey(_)) => {
+                request.wait(stage)
+            }
+        }
+    }
+
+    fn body_fault(&self, size: usize) -> Option<BodyFault> {
+        match size {
+            0 => Some(BodyFault::Absent),
+            size if size > self.config.max_body_bytes => Some(BodyFault::TooLarge),
+            _ => None,
+        }
+    }
+}
+
+fn deny(denial: Denial) -> Step {
+    Step::Done(Decision::Deny(denial))
+}
+
+impl Request {
+    fn wait(self, stage: Stage) -> Step {
+        Step::Wait(Box::new(Waiting { request: self, stage }))
+    }
+
+    fn protocol(&self) -> Protocol {
+        if self.opened.is_some() { Protocol::TrustTunnel } else { Protocol::Rest }
+    }
+
+    fn service(&self) -> Service {
+        match self.protects {
+            Protects::License | Protects::Nothing => Service::License,
+            Protects::Cpix => Service::Cpix,
+            Protects::SignedCpix => Service::SignedCpix,
+        }
+    }
+}
+
+impl Waiting {
+    /// Who waits.
+    pub fn waiter(&self) -> WaiterId {
+        self.request.waiter
+    }
+
+    /// What for.
+    pub fn awaits(&self) -> Awaits {
+        match self.stage {
+            Stage::TunnelBody | Stage::BoundDocument(_) | Stage::SignedDocument(..) => Awaits::Body,
+            Stage::MasterKey(_) | Stage::TokenKey(_) | Stage::SignatureKey(_) | Stage::SessionKey(_) => Awaits::Key,
+        }
+    }
+
+    /// The denial of a request whose body cannot be looked at.
+    pub fn body_denial(&self, fault: BodyFault) -> Denial {
+        body::denial(self.request.protects, fault)
+    }
+}

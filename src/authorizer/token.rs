@@ -1,0 +1,117 @@
+//! Requests that carry a token: rows 8 to 19 of the table of decisions.
+
+use std::rc::Rc;
+
+use super::{Authorizer, Credential, Grant, Protects, Request, Stage, Step, deny};
+use crate::claims::{Authentic, Extract, Requirements, Verified};
+use crate::clock::Now;
+use crate::config::TokenRules;
+use crate::denial::{Denial, KeyRefusal};
+use crate::jose::jwk::AccessKey;
+use crate::jose::token::{Kid, UntrustedToken};
+use crate::keys::Resolution;
+use crate::tokens::Remembered;
+
+/// A token whose form is right and whose key is awaited.
+#[derive(Debug)]
+pub(super) struct Read {
+    text: Box<str>,
+    token: UntrustedToken,
+    kid: Kid,
+}
+
+impl Authorizer {
+    pub(super) fn on_token(&mut self, text: Box<str>, request: Request, now: Now) -> Step {
+        if let Some(remembered) = self.tokens.as_mut().and_then(|tokens| tokens.get(&text))
+            // Past its freshness, or after it was replaced, the key is looked at together with the token.
+            && let Resolution::Key(key) = self.keys.access(&remembered.kid, request.waiter, now)
+            && key.fingerprint == remembered.fingerprint
+        {
+            return match self.verify(&request, &text, &key, &remembered.authentic, now) {
+                Err(denial) => deny(denial),
+                Ok(verified) => {
+                    let credential = Credential::Token { text, verified };
+                    self.on_verified(request, Grant { kid: remembered.kid, key, credential }, now)
+                }
+            };
+        }
+        match self.read_token(text) {
+            Err(denial) => deny(denial),
+            Ok(read) => self.on_token_key(request, read, now),
+        }
+    }
+
+    /// Rows 8 to 10 of the table of decisions, as far as they need no key.
+    fn read_token(&self, text: Box<str>) -> Result<Read, Denial> {
+        let token = UntrustedToken::parse(&text, self.config.max_token_bytes)?;
+        if token.header().is_session_token {
+            return Err(Denial::SessionTokenPresented);
+        }
+        let kid = token.header().kid.clone().ok_or(Denial::AccessKey(KeyRefusal::NoName))?;
+        Ok(Read { text, token, kid })
+    }
+
+    pub(super) fn on_token_key(&mut self, request: Request, read: Read, now: Now) -> Step {
+        let key = match self.keys.access(&read.kid, request.waiter, now) {
+            Resolution::Wait => return request.wait(Stage::TokenKey(read)),
+            Resolution::Refused(denial) => return deny(denial),
+            Resolution::Key(key) => key,
+        };
+        let headers = &self.config.upstream.claim_headers;
+        let extract = Extract { headers, session: self.config.session.is_some() };
+        let Read { text, token, kid } = read;
+        let authentic = match Authentic::new(&token, &key, extract) {
+            Err(denial) => return deny(denial),
+            Ok(authentic) => Rc::new(authentic),
+        };
+        let verified = match self.verify(&request, &text, &key, &authentic, now) {
+            Err(denial) => return deny(denial),
+            Ok(verified) => verified,
+        };
+        let kid = Rc::new(kid);
+        if let Some(tokens) = &mut self.tokens {
+            let (kid, fingerprint) = (Rc::clone(&kid), key.fingerprint);
+            tokens.insert(text.clone(), Remembered { kid, fingerprint, authentic, session: None });
+        }
+        self.on_verified(request, Grant { kid, key, credential: Credential::Token { text, verified } }, now)
+    }
+
+    /// Rows 13 to 19, as far as they do not depend on the token alone.
+    fn verify(
+        &mut self,
+        request: &Request,
+        text: &str,
+        key: &AccessKey,
+        authentic: &Rc<Authentic>,
+        now: Now,
+    ) -> Result<Verified, Denial> {
+        let required = Requirements {
+            rules: self.rules(request.protects),
+            clock_skew: self.config.clock_skew,
+            protocol: (request.protects != Protects::Cpix).then(|| request.protocol()),
+        };
+        let verified = Verified::new(Rc::clone(authentic), key, required, now.unix);
+        if let (Some(tokens), Err(Denial::TokenExpired | Denial::TokenTooOld)) = (&mut self.tokens, &verified) {
+            tokens.remove(text);
+        }
+        verified
+    }
+
+    fn on_verified(&mut self, request: Request, grant: Grant, now: Now) -> Step {
+        if request.protects != Protects::Cpix || !self.config.bind_content {
+            return self.on_grant(request, grant, now);
+        }
+        match request.body.check(request.protects) {
+            Err(denial) => deny(denial),
+            Ok(()) => request.wait(Stage::BoundDocument(grant)),
+        }
+    }
+
+    pub(super) fn rules(&self, protects: Protects) -> &TokenRules {
+        match protects {
+            Protects::License => &self.config.license,
+            Protects::Cpix | Protects::SignedCpix => &self.config.cpix,
+            Protects::Nothing => &self.denied,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `upstream`: what the upstream gets of a token, and the names of headers that the filter may write.
+
+use std::rc::Rc;
+
+use super::source::is_token;
+use super::{Result, Session, raw, refuse};
+
+/// What the upstream gets of a token besides a session token.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Leave the client's token on the request.
+    pub forward_token: bool,
+    /// The header that carries the verified payload, base64url; in lower case.
+    pub payload_header: Option<Rc<str>>,
+    /// Headers that carry single claims.
+    pub claim_headers: Box<[ClaimHeader]>,
+}
+
+/// One entry of `upstream.claim_headers`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimHeader {
+    /// Name of the header in lower case.
+    pub header: Rc<str>,
+    /// Name of the claim.
+    pub claim: Box<str>,
+}
+
+impl Upstream {
+    /// Checks the names of all headers that the filter is to write, the session token's included.
+    pub(super) fn new(raw: raw::Upstream, session: Option<&Session>) -> Result<Self> {
+        let forward_token = raw.forward_token.unwrap_or(false);
+        let mut names = Names::default();
+        if let Some(session) = session {
+            let authorization = &*session.header == "authorization" && !forward_token;
+            names.take("session.header", &session.header, authorization)?;
+        }
+        let payload_header: Option<Rc<str>> = raw.payload_header.map(|name| name.to_ascii_lowercase().into());
+        if let Some(name) = &payload_header {
+            names.take("upstream.payload_header", name, false)?;
+        }
+        let mut claim_headers = Vec::new();
+        for (header, claim) in raw.claim_headers.0 {
+            let at = format!("upstream.claim_headers.{}", header.escape_debug());
+            let header: Rc<str> = header.to_ascii_lowercase().into();
+            names.take(&at, &header, false)?;
+            if claim.is_empty() {
+                return refuse(at, "found an empty string, allowed: the name of a claim");
+            }
+            claim_headers.push(ClaimHeader { header, claim: claim.into() });
+        }
+        Ok(Self { forward_token, payload_header, claim_headers: claim_headers.into() })
+    }
+}
+
+/// The headers that are written so far. Servers may read `_` as `-`, so the two are one name here.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Names {
+    fn take(&mut self, member: &str, name: &str, authorization: bool) -> Result<()> {
+        if !is_token(name) || (is_reserved(name) && !authorization) {
+            let allowed = "allowed: the name of a header that neither HTTP nor Envoy nor this filter uses otherwise";
+            return refuse(member, format!("found {name:?}, {allowed}"));
+        }
+        let spelling = name.replace('_', "-");
+        if self.0.contains(&spelling) {
+            return refuse(member, format!("found {name:?}, which is written already, allowed: each header once"));
+        }
+        self.0.push(spelling);
+        Ok(())
+    }
+}
+
+/// Headers that mean something to HTTP, to Envoy or to this filter.
+fn is_reserved(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "host",
+        "authorization",
+        "transfer-encoding",
+        "connection",
+        "te",
+        "upgrade",
+        "x-request-id",
+        "x-mdrm-would-deny",
+    ];
+    const PREFIXES: [&str; 3] = ["content-", "x-forwarded-", "x-envoy-"];
+    let spelling = name.replace('_', "-");
+    NAMES.contains(&&*spelling) || PREFIXES.iter().any(|prefix| spelling.starts_with(prefix))
+}

@@ -1,0 +1,75 @@
+//! What a store and the key service say to each other, as data.
+
+use super::shared::Places;
+use crate::jose::jwk::Ring;
+
+/// Someone who waits for a key: the host's number of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaiterId(pub u32);
+
+/// A request to a key service; its answer comes back under the same number, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetchId {
+    pub(super) ring: Ring,
+    pub(super) number: u64,
+}
+
+/// What to ask the key service: a GET of `path`, with the rest from [`super::Resolver::source`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRequest {
+    /// Under which number the answer is expected.
+    pub id: FetchId,
+    /// The path of the request.
+    pub path: String,
+    /// The value of `if-none-match`, if an answer with an entity tag is held.
+    pub if_none_match: Option<String>,
+    /// The largest body that is of any use.
+    pub max_body_bytes: usize,
+    /// Where other workers may have left the answer; none for keys that are nobody else's business.
+    pub places: Option<Places>,
+}
+
+/// What stands in the places of a request in the host's shared data.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SharedView<'a> {
+    /// In [`Places::answer`].
+    pub answer: Option<&'a [u8]>,
+    /// In [`Places::refusal`].
+    pub refusal: Option<&'a [u8]>,
+    /// In [`Places::note`].
+    pub note: Option<&'a [u8]>,
+}
+
+/// What is due about a request after a look at the shared data.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Consultation {
+    /// Another worker has the answer; these have waited for it.
+    Answered(Vec<WaiterId>),
+    /// Send the request, after `note` was written to [`Places::note`] and nobody else wrote there meanwhile.
+    Ask {
+        /// The new content of the place.
+        note: Vec<u8>,
+        /// The request may be conditional: what 304 would renew is still there for other workers.
+        conditional: bool,
+    },
+    /// Another worker asks, or too many names are new: it comes again by itself.
+    Later,
+}
+
+/// Who need not wait any longer after some time has passed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ticked {
+    /// Another worker asked and got no answer: each asks again with [`super::Resolver::resolve`].
+    pub ready: Vec<WaiterId>,
+    /// Too many names were new: each is refused as one too many.
+    pub turned_away: Vec<WaiterId>,
+}
+
+/// Something to leave for other workers.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The name of the place.
+    pub place: String,
+    /// The new content.
+    pub content: Vec<u8>,
+}
