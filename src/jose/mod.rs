@@ -5,5 +5,6 @@ pub mod json;
 pub mod jwk;
 
 pub mod native;
+pub mod signing;
 pub mod token;
 pub mod verify;

@@ -16,6 +16,7 @@ mod edges;
 mod keys;
 mod properties;
 mod proxy;
+mod session;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

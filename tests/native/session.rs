@@ -1,0 +1,4 @@
+//! Session tokens: their keys, what they say, when they end, and what an upstream makes of them.
+
+mod keys;
+mod material;
