@@ -26,4 +26,6 @@ pub mod keys;
 pub mod reply;
 pub mod request;
 pub mod route;
+pub mod session;
 mod tokens;
+pub mod upstream;

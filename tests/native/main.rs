@@ -20,3 +20,4 @@ mod session;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod upstream;

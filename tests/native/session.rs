@@ -2,3 +2,4 @@
 
 mod keys;
 mod material;
+mod token;
