@@ -3,3 +3,4 @@
 mod keys;
 mod material;
 mod token;
+mod upstreams;
