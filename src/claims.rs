@@ -176,9 +176,7 @@ impl Verified {
     pub fn end(&self, rules: &TokenRules, clock_skew: Duration) -> i64 {
         // `Self::new` has seen `iat`; without it there would be no end, and so no time at all.
         let issued_at = self.0.issued_at.unwrap_or_default();
-        let oldest = millis(issued_at).saturating_add(duration_millis(rules.max_age));
-        let end = self.0.expires.map_or(oldest, |expires| oldest.min(millis(expires)));
-        end.saturating_add(duration_millis(clock_skew)).div_euclid(1000)
+        session::client_token_end(self.0.expires, issued_at, rules.max_age, clock_skew)
     }
 }
 

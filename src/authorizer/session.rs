@@ -106,10 +106,10 @@ impl Authorizer {
             access_kid: grant.kid.as_str(),
             service: request.service().name(),
             drm: request.drm.map(Drm::name),
-            drm_protocol: request.protocol().claim(),
+            drm_protocol: Some(request.protocol().claim()),
             claims,
         };
-        let token = session::sign(kid.as_str(), pair, &claims, self.platform.verify)?;
+        let token = session::sign(kid.as_str(), pair, &claims)?;
         Ok((token, expires))
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::raw::Headers;
 use super::{Result, refuse};
 use crate::jose::token::Kid;
+use crate::upstream::is_token;
 
 /// A key service and how to ask it.
 #[derive(Clone, PartialEq, Eq)]
@@ -135,11 +136,6 @@ fn key_path(member: &str, path: &str) -> Result<KeyPath> {
         Some(after) => KeyPath::OneKey(before.into(), after.into()),
         None => KeyPath::Set(path.into()),
     })
-}
-
-/// RFC 9110 section 5.6.2.
-pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 /// RFC 9110 section 5.1, less what belongs to the callout itself.

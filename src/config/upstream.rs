@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::source::is_token;
 use super::{Result, Session, raw, refuse};
+use crate::upstream::{HeaderUse, is_writable_header};
 
 /// What the upstream gets of a token besides a session token.
 #[derive(Debug)]
@@ -31,18 +31,17 @@ impl Upstream {
         let forward_token = raw.forward_token.unwrap_or(false);
         let mut names = Names::default();
         if let Some(session) = session {
-            let authorization = &*session.header == "authorization" && !forward_token;
-            names.take("session.header", &session.header, authorization)?;
+            names.take("session.header", &session.header, HeaderUse::SessionToken, forward_token)?;
         }
         let payload_header: Option<Rc<str>> = raw.payload_header.map(|name| name.to_ascii_lowercase().into());
         if let Some(name) = &payload_header {
-            names.take("upstream.payload_header", name, false)?;
+            names.take("upstream.payload_header", name, HeaderUse::Claims, forward_token)?;
         }
         let mut claim_headers = Vec::new();
         for (header, claim) in raw.claim_headers.0 {
             let at = format!("upstream.claim_headers.{}", header.escape_debug());
             let header: Rc<str> = header.to_ascii_lowercase().into();
-            names.take(&at, &header, false)?;
+            names.take(&at, &header, HeaderUse::Claims, forward_token)?;
             if claim.is_empty() {
                 return refuse(at, "found an empty string, allowed: the name of a claim");
             }
@@ -57,33 +56,16 @@ impl Upstream {
 struct Names(Vec<String>);
 
 impl Names {
-    fn take(&mut self, member: &str, name: &str, authorization: bool) -> Result<()> {
-        if !is_token(name) || (is_reserved(name) && !authorization) {
+    fn take(&mut self, member: &str, name: &str, header_use: HeaderUse, forward_token: bool) -> Result<()> {
+        let spelling = name.replace('_', "-");
+        if !is_writable_header(&spelling, header_use, forward_token) {
             let allowed = "allowed: the name of a header that neither HTTP nor Envoy nor this filter uses otherwise";
             return refuse(member, format!("found {name:?}, {allowed}"));
         }
-        let spelling = name.replace('_', "-");
         if self.0.contains(&spelling) {
             return refuse(member, format!("found {name:?}, which is written already, allowed: each header once"));
         }
         self.0.push(spelling);
         Ok(())
     }
-}
-
-/// Headers that mean something to HTTP, to Envoy or to this filter.
-fn is_reserved(name: &str) -> bool {
-    const NAMES: [&str; 8] = [
-        "host",
-        "authorization",
-        "transfer-encoding",
-        "connection",
-        "te",
-        "upgrade",
-        "x-request-id",
-        "x-mdrm-would-deny",
-    ];
-    const PREFIXES: [&str; 3] = ["content-", "x-forwarded-", "x-envoy-"];
-    let spelling = name.replace('_', "-");
-    NAMES.contains(&&*spelling) || PREFIXES.iter().any(|prefix| spelling.starts_with(prefix))
 }

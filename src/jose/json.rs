@@ -44,6 +44,11 @@ impl<'a> Object<'a> {
         self.members.get(at).map(|(_, value)| *value)
     }
 
+    /// Every member, sorted by name; the escapes of JSON were undone in the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Value<'a>)> {
+        self.members.iter().map(|(name, value)| (name.as_ref(), *value))
+    }
+
     /// Whether a member of this name is present, whatever its value.
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
@@ -60,6 +65,11 @@ impl<'a> Value<'a> {
     pub fn text(self) -> Option<Cow<'a, str>> {
         let Text(text) = serde_json::from_str(self.0.get()).ok()?;
         Some(text)
+    }
+
+    /// The JSON text of the value, byte for byte as it came.
+    pub fn spelling(self) -> &'a str {
+        self.0.get()
     }
 
     /// The nearest double, if it is a number; infinite when it is too large for one.
@@ -213,6 +223,13 @@ mod tests {
             assert_eq!(fault(format!("{{\"a\":[{{{text}:1}}]}}").as_bytes()), Some(JsonFault::LoneSurrogate), "{text}");
         }
         assert_eq!(fault(br#"{"a":"\ud83d\ude00\\ud800"}"#), None);
+    }
+
+    #[test]
+    fn lists_its_members_as_they_were_spelled() {
+        let object = Object::parse(br#"{"b": [ 1.50 , "\u0061"],"\u0061":1E2}"#).unwrap();
+        let members: Vec<_> = object.iter().map(|(name, value)| (name, value.spelling())).collect();
+        assert_eq!(members, [("a", "1E2"), ("b", r#"[ 1.50 , "\u0061"]"#)]);
     }
 
     #[test]

@@ -271,7 +271,7 @@ impl KeyDocument {
         }
         let key = match provenance.ring {
             Ring::Access => Key::Access(Rc::new(AccessKey::read(bytes, object, provenance)?)),
-            Ring::Session => Key::Session(Rc::new(SessionKey::read(bytes, object)?)),
+            Ring::Session => Key::Session(Rc::new(SessionKey::read(bytes, object, provenance.native)?)),
             Ring::Master => Key::Master(Rc::new(MasterKey::read(object)?)),
         };
         Ok(Self::Enabled { key, expires: expires(object)? })
@@ -290,7 +290,7 @@ impl Key {
 
 impl AccessKey {
     fn read(bytes: &[u8], object: &Object<'_>, provenance: Provenance<'_>) -> Result<Self, Unusable> {
-        check_purpose(object)?;
+        check_purpose(object, "verify")?;
         Ok(Self {
             owner: owner(object, provenance)?,
             audiences: audiences(object, provenance)?,
@@ -304,14 +304,14 @@ impl AccessKey {
     }
 }
 
-/// RFC 7517 sections 4.2 and 4.3: a key that says what it is for must say "verify signatures".
-fn check_purpose(object: &Object<'_>) -> Result<(), Unusable> {
+/// RFC 7517 sections 4.2 and 4.3: a key that says what it is for must say "signatures", and this `operation` on them.
+pub(super) fn check_purpose(object: &Object<'_>, operation: &str) -> Result<(), Unusable> {
     if text(object, "use")?.is_some_and(|purpose| purpose != "sig") {
         return Err(Unusable::Member("use"));
     }
     match object.get("key_ops").map(Value::texts) {
         None => Ok(()),
-        Some(Some(operations)) if operations.iter().any(|operation| operation == "verify") => Ok(()),
+        Some(Some(operations)) if operations.iter().any(|listed| listed == operation) => Ok(()),
         Some(_) => Err(Unusable::Member("key_ops")),
     }
 }
@@ -382,12 +382,12 @@ fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Veri
 }
 
 /// A string member; absent is fine, any other type is not.
-fn text<'a>(object: &Object<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Unusable> {
+pub(super) fn text<'a>(object: &Object<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Unusable> {
     object.get(name).map(|value| value.text().ok_or(Unusable::Member(name))).transpose()
 }
 
 /// A required member of canonical base64url.
-fn bytes(object: &Object<'_>, name: &'static str) -> Result<Vec<u8>, Unusable> {
+pub(super) fn bytes(object: &Object<'_>, name: &'static str) -> Result<Vec<u8>, Unusable> {
     let text = text(object, name)?.ok_or(Unusable::Member(name))?;
     URL_SAFE_NO_PAD.decode(&*text).map_err(|_| Unusable::Member(name))
 }

@@ -12,7 +12,7 @@ use crate::denial::{Denial, Part};
 pub const MAX_KID_BYTES: usize = 256;
 
 /// `typ` of the session tokens that this filter signs itself.
-const SESSION_TYP: &str = "mdrm-session+jwt";
+pub(crate) const SESSION_TYP: &str = "mdrm-session+jwt";
 
 /// The decoded parts of a compact JWS whose form is right. Signature and claims are unchecked.
 #[derive(Debug)]

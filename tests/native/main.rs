@@ -16,6 +16,8 @@ mod edges;
 mod keys;
 mod properties;
 mod proxy;
+mod session;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod upstream;

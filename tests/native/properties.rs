@@ -5,6 +5,7 @@ mod claims;
 mod documents;
 mod json;
 mod paths;
+mod session;
 mod tokens;
 
 use proptest::prelude::*;
