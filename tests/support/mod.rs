@@ -25,6 +25,7 @@ pub mod h2_client;
 pub mod key_service;
 pub mod rig;
 pub mod server;
+pub mod session;
 pub mod signer;
 pub mod table;
 pub mod token;

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding};
@@ -164,6 +164,37 @@ impl SigningKey {
             document[name] = value;
         }
         document
+    }
+
+    /// The private JWK of an EC or Ed25519 key: the session key document of its kid, enabled.
+    pub fn private_jwk(&self) -> Value {
+        let secret = match &*self.material {
+            Material::Ec(_) => self.ec_pair().private_key().as_be_bytes().unwrap().as_ref().to_vec(),
+            Material::Ed(pair) => pair.seed().unwrap().as_be_bytes().unwrap().as_ref().to_vec(),
+            Material::Rsa(_) | Material::Secret(_) => panic!("{} is no session key", self.kid),
+        };
+        let mut document = json!({"kid": self.kid, "status": "enabled", "d": base64url(&secret)});
+        for (name, value) in self.public_members() {
+            document[name] = value;
+        }
+        document
+    }
+
+    /// Whether `signature` is this key's over `message`, by the library that signs here.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &*self.material {
+            Material::Ec(_) => {
+                let pair = self.ec_pair();
+                let algorithm = &signature::ECDSA_P256_SHA256_FIXED;
+                let key = signature::UnparsedPublicKey::new(algorithm, pair.public_key().as_ref());
+                key.verify(message, signature).is_ok()
+            }
+            Material::Ed(pair) => {
+                let key = signature::UnparsedPublicKey::new(&signature::ED25519, pair.public_key().as_ref());
+                key.verify(message, signature).is_ok()
+            }
+            Material::Rsa(_) | Material::Secret(_) => panic!("{} is no session key", self.kid),
+        }
     }
 
     fn public_members(&self) -> Vec<(&'static str, Value)> {

@@ -22,11 +22,13 @@ mod preflight;
 mod query;
 mod request;
 mod routes;
+mod sessions;
 mod signatures;
 mod stripping;
 mod times;
 mod weak_keys;
 
+use super::session;
 pub use plugins::Plugin;
 pub use request::{Framing, Request, Version};
 
@@ -74,6 +76,74 @@ pub struct UpstreamSees {
     pub present: Vec<(String, Vec<u8>)>,
     /// Headers that must not be there.
     pub absent: Vec<String>,
+    /// The body, if it is not the one that was sent.
+    pub body: Option<Vec<u8>>,
+    /// The session token: the header that it stands in, what stands before it, and what it says.
+    pub session: Option<(&'static str, &'static str, session::Expected)>,
+}
+
+/// What has arrived at the upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived<'a> {
+    /// The path with its query.
+    pub path: &'a [u8],
+    /// Headers, names in lower case. Blanks around values do not count, as HTTP/1.1 does not deliver them.
+    pub headers: &'a [(String, Vec<u8>)],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl UpstreamSees {
+    /// Compares what must have arrived with what has; `sent` is the body that the client sent.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    pub fn check(&self, arrived: Arrived<'_>, sent: &[u8], now: i64) -> Result<(), String> {
+        let Arrived { path, headers, body } = arrived;
+        let values = |name: &str| -> Vec<&[u8]> {
+            headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.trim_ascii()).collect()
+        };
+        if let Some(expected) = &self.path
+            && path != expected
+        {
+            return Err(format!("the path is {}, not {}", cut(&[path]), cut(&[expected])));
+        }
+        for name in &self.absent {
+            let values = values(name);
+            if !values.is_empty() {
+                return Err(format!("{name} reached the upstream: {}", cut(&values)));
+            }
+        }
+        for (name, value) in &self.present {
+            let (values, value) = (values(name), value.trim_ascii());
+            if values != [value] {
+                return Err(format!("{name} is {}, not {}", cut(&values), cut(&[value])));
+            }
+        }
+        let expected = self.body.as_deref().unwrap_or(sent);
+        if body != expected {
+            return Err(format!("the body is {}, not {}", cut(&[body]), cut(&[expected])));
+        }
+        let lengths = values("content-length");
+        if !lengths.is_empty() && lengths != [body.len().to_string().as_bytes()] {
+            return Err(format!("content-length is {}, and there are {} bytes", cut(&lengths), body.len()));
+        }
+        let Some((header, before, expected)) = &self.session else { return Ok(()) };
+        let values = values(header);
+        let [value] = values[..] else { return Err(format!("{header} is {}", cut(&values))) };
+        let token = value.strip_prefix(before.as_bytes()).ok_or_else(|| format!("{header} is {}", cut(&[value])))?;
+        let token = std::str::from_utf8(token).map_err(|error| error.to_string())?;
+        let key = keyring::session_key(&expected.kid);
+        expected.check(token, key, now).map_err(|problem| format!("the session token: {problem}"))
+    }
+}
+
+/// Values, cut, for people to read.
+fn cut(values: &[&[u8]]) -> String {
+    let texts: Vec<String> =
+        values.iter().map(|value| value.escape_ascii().to_string().chars().take(100).collect()).collect();
+    format!("{texts:?}")
 }
 
 /// What Envoy does before the filter sees a request.
@@ -151,6 +221,21 @@ impl Case {
         self
     }
 
+    /// The upstream gets this body instead.
+    #[must_use]
+    pub fn with_body(mut self, body: impl AsRef<[u8]>) -> Case {
+        self.expect.upstream.body = Some(body.as_ref().to_vec());
+        self
+    }
+
+    /// The upstream gets a session token in this header.
+    #[must_use]
+    pub fn with_session(mut self, header: &'static str, before: &'static str, expected: session::Expected) -> Case {
+        self.expect.upstream.absent.retain(|absent| absent != header);
+        self.expect.upstream.session = Some((header, before, expected));
+        self
+    }
+
     /// Envoy gives the filter another request than this one.
     #[must_use]
     pub fn rewritten_by_envoy(mut self, how: &'static str) -> Case {
@@ -185,6 +270,7 @@ pub fn table(now: i64) -> Vec<Case> {
     table.extend(times::cases(now));
     table.extend(audiences::cases(now));
     table.extend(key_documents::cases(now));
+    table.extend(sessions::cases(now));
     let mut names = std::collections::HashSet::new();
     for case in &table {
         assert!(names.insert(case.name.clone()), "two rows are named {:?}", case.name);

@@ -36,6 +36,7 @@ impl KeyAnswer {
 pub struct Keyring {
     by_alg: Vec<SigningKey>,
     stranger: SigningKey,
+    sessions: Vec<SigningKey>,
 }
 
 /// The keys of this process.
@@ -44,7 +45,13 @@ pub fn keyring() -> &'static Keyring {
     KEYS.get_or_init(|| Keyring {
         by_alg: Alg::ALL.iter().map(|alg| SigningKey::generate(&format!("k-{}", alg.name()), *alg)).collect(),
         stranger: SigningKey::generate("stranger", Alg::ES256),
+        sessions: vec![SigningKey::generate("s-es256", Alg::ES256), SigningKey::generate("s-eddsa", Alg::EdDSA)],
     })
+}
+
+/// The key that session tokens of this kid are signed with.
+pub fn session_key(kid: &str) -> &'static SigningKey {
+    keyring().sessions.iter().find(|key| key.kid() == kid).unwrap_or_else(|| panic!("no session key {kid}"))
 }
 
 impl Keyring {
@@ -88,6 +95,20 @@ pub fn key_documents() -> Vec<(String, KeyAnswer)> {
         ("for-nothing", main("for-nothing").with("aud", json!([]))),
         ("unscoped", main("unscoped").without("aud")),
         ("sp ace/ü?#%&=+", main("sp ace/ü?#%&=+")),
+        ("for-eddsa", main("for-eddsa").with("session_kid", json!("s-eddsa"))),
+        ("for-no-session", main("for-no-session").with("session_kid", json!("s-nobody"))),
+        ("for-dots", main("for-dots").with("session_kid", json!(".."))),
+        ("for-disabled", main("for-disabled").with("session_kid", json!("s-disabled"))),
+        ("for-deleted", main("for-deleted").with("session_kid", json!("s-deleted"))),
+        ("for-gone", main("for-gone").with("session_kid", json!("s-gone"))),
+        ("for-public", main("for-public").with("session_kid", json!("s-public"))),
+        ("for-rsa", main("for-rsa").with("session_kid", json!("s-rsa"))),
+        ("for-expired", main("for-expired").with("session_kid", json!("s-expired"))),
+        ("for-misnamed", main("for-misnamed").with("session_kid", json!("s-misnamed"))),
+        ("for-encrypts", main("for-encrypts").with("session_kid", json!("s-encrypts"))),
+        ("for-mismatch", main("for-mismatch").with("session_kid", json!("s-mismatch"))),
+        ("for-fails", main("for-fails").with("session_kid", json!("s-fails"))),
+        ("for-traversal", main("for-traversal").with("session_kid", json!("../keys/k-ES256"))),
         ("with-unknown-members", main("with-unknown-members").with("x5t", json!(7)).with("friend", json!({"a": [1]}))),
     ] {
         add(kid, KeyAnswer::document(&document));
@@ -105,6 +126,30 @@ pub fn key_documents() -> Vec<(String, KeyAnswer)> {
         add(&kid, KeyAnswer::document(&document));
     }
     documents
+}
+
+/// What the key service knows of session keys, by kid.
+fn session_documents() -> Vec<(String, KeyAnswer)> {
+    let [es256, eddsa] = ["s-es256", "s-eddsa"].map(|kid| session_key(kid).private_jwk());
+    let es256_as = |kid: &str| es256.clone().with("kid", json!(kid));
+    let other = SigningKey::generate("other", Alg::ES256).private_jwk();
+    let documents = [
+        ("s-es256", es256.clone()),
+        ("s-eddsa", eddsa),
+        ("s-disabled", es256_as("s-disabled").with("status", json!("disabled"))),
+        ("s-deleted", es256_as("s-deleted").with("status", json!("deleted"))),
+        ("s-public", es256_as("s-public").without("d")),
+        ("s-rsa", keyring().of_alg(Alg::RS256).under_kid("s-rsa").jwk()),
+        ("s-expired", es256_as("s-expired").with("exp", json!(1))),
+        ("s-misnamed", es256.clone()),
+        ("s-encrypts", es256_as("s-encrypts").with("use", json!("enc"))),
+        ("s-mismatch", es256_as("s-mismatch").with("d", other["d"].clone())),
+    ];
+    let mut answers: Vec<(String, KeyAnswer)> =
+        documents.into_iter().map(|(kid, document)| (kid.to_owned(), KeyAnswer::document(&document))).collect();
+    answers.push(("s-gone".to_owned(), KeyAnswer::status(410, "{}")));
+    answers.push(("s-fails".to_owned(), KeyAnswer::status(503, "{}")));
+    answers
 }
 
 /// The set at `/jwks.json`: the keys of each algorithm, and among them bad ones that must not harm the others.
@@ -155,6 +200,9 @@ pub fn answer(path: &str) -> KeyAnswer {
 /// Every answer that is not 404, by path.
 pub fn answers() -> BTreeMap<String, KeyAnswer> {
     let one_by_one = key_documents().into_iter().map(|(kid, answer)| (format!("/keys/{}", escaped(&kid)), answer));
+    let sessions =
+        session_documents().into_iter().map(|(kid, answer)| (format!("/session-keys/{}", escaped(&kid)), answer));
+    let one_by_one = one_by_one.chain(sessions);
     let sets = [("/jwks.json".to_owned(), key_set()), ("/owned.json".to_owned(), owned_key_set())];
     one_by_one.chain(sets).collect()
 }

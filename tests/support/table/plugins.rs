@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::keyring;
+use crate::support::session;
 use crate::support::signer::{Document, LICENSE, OWNER};
 
 /// A named configuration.
@@ -37,11 +38,23 @@ pub enum Plugin {
     DeadKeyService,
     /// A cluster that does not exist.
     MissingCluster,
+    /// Session tokens, signed with `s-es256` unless the access key names another key.
+    Session,
+    /// Session tokens for access keys that name a session key.
+    SessionByKey,
+    /// Session tokens in `authorization`, and claims and the payload in headers.
+    SessionAsAuthorization,
+    /// Session tokens, and the client's token as well.
+    SessionAndToken,
+    /// Session keys from a key service with nothing that listens.
+    DeadSessionKeys,
+    /// The payload and claims in headers, and no session token.
+    Claims,
 }
 
 impl Plugin {
     /// Every configuration.
-    pub const ALL: [Plugin; 13] = [
+    pub const ALL: [Plugin; 19] = [
         Plugin::Reference,
         Plugin::NoRoutes,
         Plugin::ForwardToken,
@@ -55,6 +68,12 @@ impl Plugin {
         Plugin::InlineBesideService,
         Plugin::DeadKeyService,
         Plugin::MissingCluster,
+        Plugin::Session,
+        Plugin::SessionByKey,
+        Plugin::SessionAsAuthorization,
+        Plugin::SessionAndToken,
+        Plugin::DeadSessionKeys,
+        Plugin::Claims,
     ];
 
     /// A name fit for a listener.
@@ -92,8 +111,35 @@ impl Plugin {
             Plugin::InlineBesideService => json!({"keys": {"cluster": "keys", "inline": keyring::shadowing_set()}}),
             Plugin::DeadKeyService => json!({"keys": {"cluster": "dead", "timeout": "1s"}}),
             Plugin::MissingCluster => json!({"keys": {"cluster": "missing"}}),
+            Plugin::Session => Plugin::Reference.configuration().with("session", session().with("kid", json!("s-es256"))),
+            Plugin::SessionByKey => Plugin::Reference.configuration().with("session", session()),
+            Plugin::SessionAsAuthorization => Plugin::Session
+                .configuration()
+                .with("session", session().with("kid", json!("s-es256")).with("header", json!("Authorization")))
+                .with("upstream", claims()),
+            Plugin::SessionAndToken => Plugin::Session.configuration().with("upstream", json!({"forward_token": true})),
+            Plugin::DeadSessionKeys => {
+                let keys = json!({"cluster": "dead", "timeout": "1s"});
+                let session = session().with("kid", json!("s-es256")).with("keys", keys);
+                Plugin::Reference.configuration().with("session", session)
+            }
+            Plugin::Claims => Plugin::Reference.configuration().with("upstream", claims()),
         }
     }
+}
+
+fn session() -> Value {
+    json!({"keys": {"cluster": "keys"}, "issuer": session::ISSUER, "audience": session::AUDIENCE})
+}
+
+fn claims() -> Value {
+    json!({
+        "payload_header": "X-Jwt-Payload",
+        "claim_headers": {
+            "x-sub": "sub", "X-Subscriber": "subscriber", "x-level": "level", "x-hd": "hd", "x-absent": "no such claim",
+            "cookie": "cookie",
+        },
+    })
 }
 
 fn routes() -> Value {
