@@ -27,3 +27,4 @@ pub mod reply;
 pub mod request;
 pub mod route;
 mod tokens;
+pub mod tunnel;

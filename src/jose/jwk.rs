@@ -207,7 +207,7 @@ impl KeyDocument {
             },
             Some(None) => return Err(Unusable::Member("status")),
         }
-        check_purpose(object)?;
+        check_purpose(object, "sig", &["verify"])?;
         let key = AccessKey {
             owner: owner(object, provenance)?,
             audiences: audiences(object, provenance)?,
@@ -220,14 +220,14 @@ impl KeyDocument {
     }
 }
 
-/// RFC 7517 sections 4.2 and 4.3: a key that says what it is for must say "verify signatures".
-fn check_purpose(object: &Object<'_>) -> Result<(), Unusable> {
-    if text(object, "use")?.is_some_and(|purpose| purpose != "sig") {
+/// RFC 7517 sections 4.2 and 4.3: a key that says what it is for must say `purpose` and one of `operations`.
+pub(super) fn check_purpose(object: &Object<'_>, purpose: &str, operations: &[&str]) -> Result<(), Unusable> {
+    if text(object, "use")?.is_some_and(|named| named != purpose) {
         return Err(Unusable::Member("use"));
     }
     match object.get("key_ops").map(Value::texts) {
         None => Ok(()),
-        Some(Some(operations)) if operations.iter().any(|operation| operation == "verify") => Ok(()),
+        Some(Some(named)) if named.iter().any(|operation| operations.contains(&&**operation)) => Ok(()),
         Some(_) => Err(Unusable::Member("key_ops")),
     }
 }
@@ -298,12 +298,12 @@ fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Veri
 }
 
 /// A string member; absent is fine, any other type is not.
-fn text<'a>(object: &Object<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Unusable> {
+pub(super) fn text<'a>(object: &Object<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Unusable> {
     object.get(name).map(|value| value.text().ok_or(Unusable::Member(name))).transpose()
 }
 
 /// A required member of canonical base64url.
-fn bytes(object: &Object<'_>, name: &'static str) -> Result<Vec<u8>, Unusable> {
+pub(super) fn bytes(object: &Object<'_>, name: &'static str) -> Result<Vec<u8>, Unusable> {
     let text = text(object, name)?.ok_or(Unusable::Member(name))?;
     URL_SAFE_NO_PAD.decode(&*text).map_err(|_| Unusable::Member(name))
 }

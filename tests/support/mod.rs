@@ -28,5 +28,6 @@ pub mod server;
 pub mod signer;
 pub mod table;
 pub mod token;
+pub mod tunnel;
 pub mod upstream;
 pub mod wait;
