@@ -3,6 +3,7 @@
 //! A row is a body, or what it was made from, and the cause of its refusal. Whoever decides on a request gives the causes in
 //! the same order: form, key, decryption, payload.
 
+mod cli;
 mod decryption;
 mod form;
 mod master_keys;
