@@ -30,4 +30,5 @@ pub mod requests;
 pub mod route;
 pub mod session;
 mod tokens;
+pub mod tunnel;
 pub mod upstream;

@@ -5,9 +5,10 @@ use crate::carriage::HEADER;
 use crate::clock::Now;
 use crate::config::TunnelMode;
 use crate::denial::Denial;
-use crate::jose::jwe::{TunnelRequest, UntrustedJwe};
+use crate::jose::jwe::UntrustedJwe;
 use crate::keys::Resolution;
 use crate::request::{RequestHead, trim};
+use crate::tunnel::TunnelRequest;
 
 /// The plain license request that was inside.
 #[derive(Debug)]

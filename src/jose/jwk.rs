@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::algorithm::Alg;
 use super::json::{Object, Value};
-use super::jwe::MasterKey;
+use super::master_key::MasterKey;
 use super::native::Verify;
 use super::signing::SessionKey;
 use super::token::Kid;
@@ -290,7 +290,7 @@ impl Key {
 
 impl AccessKey {
     fn read(bytes: &[u8], object: &Object<'_>, provenance: Provenance<'_>) -> Result<Self, Unusable> {
-        check_purpose(object, "verify")?;
+        check_purpose(object, "sig", &["verify"])?;
         Ok(Self {
             owner: owner(object, provenance)?,
             audiences: audiences(object, provenance)?,
@@ -304,14 +304,14 @@ impl AccessKey {
     }
 }
 
-/// RFC 7517 sections 4.2 and 4.3: a key that says what it is for must say "signatures", and this `operation` on them.
-pub(super) fn check_purpose(object: &Object<'_>, operation: &str) -> Result<(), Unusable> {
-    if text(object, "use")?.is_some_and(|purpose| purpose != "sig") {
+/// RFC 7517 sections 4.2 and 4.3: a key that says what it is for must say `purpose` and one of `operations`.
+pub(super) fn check_purpose(object: &Object<'_>, purpose: &str, operations: &[&str]) -> Result<(), Unusable> {
+    if text(object, "use")?.is_some_and(|named| named != purpose) {
         return Err(Unusable::Member("use"));
     }
     match object.get("key_ops").map(Value::texts) {
         None => Ok(()),
-        Some(Some(operations)) if operations.iter().any(|listed| listed == operation) => Ok(()),
+        Some(Some(named)) if named.iter().any(|operation| operations.contains(&&**operation)) => Ok(()),
         Some(_) => Err(Unusable::Member("key_ops")),
     }
 }

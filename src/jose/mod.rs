@@ -1,9 +1,10 @@
-//! JOSE: tokens, keys and signatures (RFC 7515, 7517, 7518, 8037), read strictly. Knows nothing of requests or claims.
+//! JOSE: tokens, keys, signatures and encryption (RFC 7515, 7516, 7517, 7518, 8037), read strictly. Knows nothing of requests or claims.
 
 pub mod algorithm;
 pub mod json;
 pub mod jwe;
 pub mod jwk;
+pub mod master_key;
 pub mod native;
 pub mod signing;
 pub mod token;

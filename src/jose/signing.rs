@@ -67,7 +67,7 @@ impl SessionKey {
     /// point of the curve, a private part of the wrong length or outside 1 to n - 1. Parts that do not belong together
     /// are no error here: see [`Self::pair`].
     pub fn read(document: &[u8], object: &Object<'_>, native: Option<Verify>) -> Result<Self, Unusable> {
-        check_purpose(object, "sign")?;
+        check_purpose(object, "sig", &["sign"])?;
         let kty = text(object, "kty")?.ok_or(Unusable::KeyType)?;
         let crv = text(object, "crv")?.ok_or(Unusable::KeyType)?;
         let pair = match (&*kty, &*crv) {

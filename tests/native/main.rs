@@ -20,4 +20,5 @@ mod session;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod tunnel;
 mod upstream;

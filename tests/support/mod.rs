@@ -29,5 +29,6 @@ pub mod session;
 pub mod signer;
 pub mod table;
 pub mod token;
+pub mod tunnel;
 pub mod upstream;
 pub mod wait;

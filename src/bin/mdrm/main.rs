@@ -3,6 +3,7 @@
 mod jwk;
 mod keygen;
 mod mint;
+mod tunnel;
 
 use std::process::ExitCode;
 
@@ -18,9 +19,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a key pair: a private JWK and the key document for the key service.
+    /// Make a key pair, a private JWK and the key document for the key service, or a master key.
     Keygen(keygen::Keygen),
-    /// Make a token.
+    /// Make a token, or a Trust Tunnel body around one.
     Mint(mint::Mint),
 }
 

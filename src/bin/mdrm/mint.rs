@@ -1,23 +1,28 @@
 //! `mdrm mint`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
+use mdrm_authz::tunnel::CONTENT_TYPES;
 use rand_core::{OsRng, RngCore as _};
 use serde_json::{Map, Value, json};
 
 use crate::jwk::PrivateJwk;
+use crate::tunnel::{NamedMasterKey, Payload};
 
 /// Audience of license requests by default.
 const LICENSE_AUDIENCE: &str = "urn:verimatrix:multidrm";
 /// `exp` of a minted token, after its `iat`.
 const LIFETIME: i64 = 3600;
+/// A Widevine client's request for the service certificate: a license request that every Widevine server knows.
+const SERVICE_CERTIFICATE_REQUEST: &[u8] = &[0x08, 0x04];
 
-/// Prints a token on standard output.
+/// Prints a token, or a Trust Tunnel body around one, on standard output.
 #[derive(Debug, Args)]
 pub(crate) struct Mint {
     /// Private JWK, as `mdrm keygen` writes it.
@@ -44,6 +49,49 @@ pub(crate) struct Mint {
     /// Another header member, NAME=VALUE; the value is JSON, or else a string.
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = member)]
     headers: Vec<(String, Value)>,
+    #[command(flatten)]
+    tunnel: Tunnel,
+}
+
+/// Around the token.
+#[derive(Debug, Args)]
+struct Tunnel {
+    /// Print the body of a Trust Tunnel request (application/jose) with the token inside.
+    #[arg(long = "tunnel", requires = "master_key")]
+    wanted: bool,
+    /// Master key, as `mdrm keygen --alg A256KW` or `dir` writes it.
+    #[arg(long, requires = "wanted")]
+    master_key: Option<PathBuf>,
+    /// File with the license request [default: a Widevine request for the service certificate].
+    #[arg(long, requires = "wanted")]
+    license_request: Option<PathBuf>,
+    /// Media type of the license request [default: left to the filter, which takes application/octet-stream].
+    #[arg(long, requires = "wanted", value_parser = PossibleValuesParser::new(CONTENT_TYPES))]
+    content_type: Option<String>,
+}
+
+impl Tunnel {
+    /// The body with `jwt` inside, sealed with the master key in the file `master_key`.
+    fn body(&self, master_key: &Path, jwt: &str) -> Result<String> {
+        let key = NamedMasterKey::parse(&read_text(master_key)?).with_context(|| in_file(master_key))?;
+        let license_request = match &self.license_request {
+            Some(path) => std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
+            None => SERVICE_CERTIFICATE_REQUEST.into(),
+        };
+        if license_request.is_empty() {
+            bail!("the license request is empty");
+        }
+        let content_type = self.content_type.as_deref();
+        key.seal(&Payload { license_request: &license_request, jwt, content_type })
+    }
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn in_file(path: &Path) -> String {
+    format!("in {}", path.display())
 }
 
 fn member(text: &str) -> Result<(String, Value), String> {
@@ -66,17 +114,20 @@ fn seconds(text: &str) -> Result<i64, String> {
 }
 
 impl Mint {
-    /// Signs and prints the token.
+    /// Signs the token and prints it, or what it was put into.
     pub(crate) fn run(self) -> Result<()> {
-        let text = std::fs::read_to_string(&self.key).with_context(|| format!("cannot read {}", self.key.display()))?;
-        let key = PrivateJwk::parse(&text).with_context(|| format!("in {}", self.key.display()))?;
+        let key = PrivateJwk::parse(&read_text(&self.key)?).with_context(|| in_file(&self.key))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        println!("{}", self.token(&key, i64::try_from(now)?)?);
+        let token = self.token(&key, i64::try_from(now)?)?;
+        match &self.tunnel.master_key {
+            Some(master_key) => println!("{}", self.tunnel.body(master_key, &token)?),
+            None => println!("{token}"),
+        }
         Ok(())
     }
 
-    fn token(self, key: &PrivateJwk, now: i64) -> Result<String> {
-        let iss = self.iss.or_else(|| key.text("iss").map(str::to_owned));
+    fn token(&self, key: &PrivateJwk, now: i64) -> Result<String> {
+        let iss = self.iss.clone().or_else(|| key.text("iss").map(str::to_owned));
         let iss = iss.context("no issuer: the key has no owner, say --iss")?;
         let aud = match self.aud.as_slice() {
             [] => key.get("aud").and_then(|aud| aud.get(0)).cloned().unwrap_or_else(|| LICENSE_AUDIENCE.into()),
@@ -91,9 +142,9 @@ impl Mint {
             "iat": issued_at, "exp": issued_at.saturating_add(LIFETIME),
         });
         let header = json!({"alg": key.alg().name(), "typ": "JWT", "kid": key.text("kid")});
-        let mut claims = merge(claims, self.claims);
+        let mut claims = merge(claims, &self.claims);
         claims.retain(|name, _| !self.without.contains(name));
-        let header = serde_json::to_vec(&merge(header, self.headers))?;
+        let header = serde_json::to_vec(&merge(header, &self.headers))?;
         let payload = serde_json::to_vec(&claims)?;
         let signing_input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let signature = key.sign(signing_input.as_bytes())?;
@@ -101,10 +152,10 @@ impl Mint {
     }
 }
 
-fn merge(base: Value, more: Vec<(String, Value)>) -> Map<String, Value> {
+fn merge(base: Value, more: &[(String, Value)]) -> Map<String, Value> {
     let Value::Object(mut members) = base else {
         return Map::new();
     };
-    members.extend(more);
+    members.extend(more.iter().cloned());
     members
 }
