@@ -9,3 +9,4 @@ pub mod native;
 pub mod signing;
 pub mod token;
 pub mod verify;
+pub mod xmldsig;

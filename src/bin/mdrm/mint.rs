@@ -116,7 +116,7 @@ fn seconds(text: &str) -> Result<i64, String> {
 impl Mint {
     /// Signs the token and prints it, or what it was put into.
     pub(crate) fn run(self) -> Result<()> {
-        let key = PrivateJwk::parse(&read_text(&self.key)?).with_context(|| in_file(&self.key))?;
+        let key = PrivateJwk::read(&self.key)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         let token = self.token(&key, i64::try_from(now)?)?;
         match &self.tunnel.master_key {
