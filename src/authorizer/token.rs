@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Authorizer, Credential, Grant, Protects, Request, Stage, Step, deny};
 use crate::claims::{Authentic, Extract, Requirements, Verified};
 use crate::clock::Now;
-use crate::config::TokenRules;
+use crate::config::{TokenRules, TunnelMode};
 use crate::denial::{Denial, KeyRefusal};
 use crate::jose::jwk::AccessKey;
 use crate::jose::token::{Kid, UntrustedToken};
@@ -85,10 +85,12 @@ impl Authorizer {
         authentic: &Rc<Authentic>,
         now: Now,
     ) -> Result<Verified, Denial> {
+        // Where only one type of request may come at all, the claim has nothing to decide.
+        let looks_at_protocol = request.protects != Protects::Cpix && self.config.tunnel.mode == TunnelMode::Permissive;
         let required = Requirements {
             rules: self.rules(request.protects),
             clock_skew: self.config.clock_skew,
-            protocol: (request.protects != Protects::Cpix).then(|| request.protocol()),
+            protocol: looks_at_protocol.then(|| request.protocol()),
         };
         let verified = Verified::new(Rc::clone(authentic), key, required, now.unix);
         if let (Some(tokens), Err(Denial::TokenExpired | Denial::TokenTooOld)) = (&mut self.tokens, &verified) {

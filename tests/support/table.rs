@@ -11,6 +11,7 @@ mod audiences;
 mod carriage;
 mod claims;
 mod compact;
+mod cpix_documents;
 mod decisions;
 mod json_text;
 mod key_documents;
@@ -26,6 +27,7 @@ mod sessions;
 mod signatures;
 mod stripping;
 mod times;
+mod tunnels;
 mod weak_keys;
 
 use super::session;
@@ -271,6 +273,8 @@ pub fn table(now: i64) -> Vec<Case> {
     table.extend(audiences::cases(now));
     table.extend(key_documents::cases(now));
     table.extend(sessions::cases(now));
+    table.extend(tunnels::cases(now));
+    table.extend(cpix_documents::cases(now));
     let mut names = std::collections::HashSet::new();
     for case in &table {
         assert!(names.insert(case.name.clone()), "two rows are named {:?}", case.name);

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use super::{key_documents, signatures};
+use super::{cpix_documents, key_documents, signatures};
 use crate::support::signer::{Alg, CPIX, Document, LICENSE, SigningKey};
+use crate::support::tunnel::{KeyManagement, MasterKey};
 
 /// An answer of the key service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub struct Keyring {
     by_alg: Vec<SigningKey>,
     stranger: SigningKey,
     sessions: Vec<SigningKey>,
+    masters: Vec<MasterKey>,
 }
 
 /// The keys of this process.
@@ -46,6 +48,7 @@ pub fn keyring() -> &'static Keyring {
         by_alg: Alg::ALL.iter().map(|alg| SigningKey::generate(&format!("k-{}", alg.name()), *alg)).collect(),
         stranger: SigningKey::generate("stranger", Alg::ES256),
         sessions: vec![SigningKey::generate("s-es256", Alg::ES256), SigningKey::generate("s-eddsa", Alg::EdDSA)],
+        masters: KeyManagement::ALL.iter().map(|alg| MasterKey::generate(&format!("m-{}", alg.name()), *alg)).collect(),
     })
 }
 
@@ -122,7 +125,8 @@ pub fn key_documents() -> Vec<(String, KeyAnswer)> {
     add("html", KeyAnswer::status(200, "<html>key</html>"));
     add("empty", KeyAnswer::status(200, ""));
     add("cut", KeyAnswer::status(200, &keys.main().under_kid("cut").jwk().to_string()[..60]));
-    for (kid, document) in key_documents::variants().into_iter().chain(signatures::forged_keys()) {
+    let others = signatures::forged_keys().into_iter().chain(cpix_documents::keys());
+    for (kid, document) in key_documents::variants().into_iter().chain(others) {
         add(&kid, KeyAnswer::document(&document));
     }
     documents
@@ -149,6 +153,33 @@ fn session_documents() -> Vec<(String, KeyAnswer)> {
         documents.into_iter().map(|(kid, document)| (kid.to_owned(), KeyAnswer::document(&document))).collect();
     answers.push(("s-gone".to_owned(), KeyAnswer::status(410, "{}")));
     answers.push(("s-fails".to_owned(), KeyAnswer::status(503, "{}")));
+    answers
+}
+
+/// The master key of this `alg`, with kid `m-<alg>`.
+pub fn master_key(alg: KeyManagement) -> &'static MasterKey {
+    keyring().masters.iter().find(|key| key.alg() == alg).unwrap()
+}
+
+/// What the key service knows of master keys, by kid.
+fn master_documents() -> Vec<(String, KeyAnswer)> {
+    let wrapping = master_key(KeyManagement::A256KW);
+    let wrapping_as = |kid: &str| wrapping.under_kid(kid).jwk();
+    let documents = [
+        ("m-A256KW", wrapping.jwk()),
+        ("m-dir", master_key(KeyManagement::Dir).jwk()),
+        ("m-disabled", wrapping_as("m-disabled").with("status", json!("disabled"))),
+        ("m-deleted", wrapping_as("m-deleted").with("status", json!("deleted"))),
+        ("m-short", wrapping_as("m-short").with("k", json!("AAAAAAAAAAAAAAAAAAAAAA"))),
+        ("m-signs", wrapping_as("m-signs").with("use", json!("sig"))),
+        ("m-misnamed", wrapping.jwk()),
+        ("m-public", keyring().main().under_kid("m-public").jwk()),
+        ("m-without-alg", wrapping_as("m-without-alg").without("alg")),
+    ];
+    let mut answers: Vec<(String, KeyAnswer)> =
+        documents.into_iter().map(|(kid, document)| (kid.to_owned(), KeyAnswer::document(&document))).collect();
+    answers.push(("m-gone".to_owned(), KeyAnswer::status(410, "{}")));
+    answers.push(("m-fails".to_owned(), KeyAnswer::status(503, "{}")));
     answers
 }
 
@@ -202,7 +233,9 @@ pub fn answers() -> BTreeMap<String, KeyAnswer> {
     let one_by_one = key_documents().into_iter().map(|(kid, answer)| (format!("/keys/{}", escaped(&kid)), answer));
     let sessions =
         session_documents().into_iter().map(|(kid, answer)| (format!("/session-keys/{}", escaped(&kid)), answer));
-    let one_by_one = one_by_one.chain(sessions);
+    let masters =
+        master_documents().into_iter().map(|(kid, answer)| (format!("/master-keys/{}", escaped(&kid)), answer));
+    let one_by_one = one_by_one.chain(sessions).chain(masters);
     let sets = [("/jwks.json".to_owned(), key_set()), ("/owned.json".to_owned(), owned_key_set())];
     one_by_one.chain(sets).collect()
 }

@@ -50,11 +50,29 @@ pub enum Plugin {
     DeadSessionKeys,
     /// The payload and claims in headers, and no session token.
     Claims,
+    /// Both license requests and Trust Tunnel requests.
+    TunnelPermissive,
+    /// Trust Tunnel requests alone.
+    TunnelEnforcing,
+    /// No Trust Tunnel requests.
+    TunnelOff,
+    /// Trust Tunnel requests, the token inside goes on, session tokens and claims.
+    TunnelForward,
+    /// Master keys from a key service with nothing that listens.
+    DeadMasterKeys,
+    /// Documents are bound to the subject of the token.
+    BindContent,
+    /// The same with session tokens.
+    CpixSession,
+    /// Bodies of up to 1024 bytes: Trust Tunnel, documents that are bound and signed.
+    SmallBodies,
+    /// Another audience for signed documents.
+    SignedForB,
 }
 
 impl Plugin {
     /// Every configuration.
-    pub const ALL: [Plugin; 19] = [
+    pub const ALL: [Plugin; 28] = [
         Plugin::Reference,
         Plugin::NoRoutes,
         Plugin::ForwardToken,
@@ -74,6 +92,15 @@ impl Plugin {
         Plugin::SessionAndToken,
         Plugin::DeadSessionKeys,
         Plugin::Claims,
+        Plugin::TunnelPermissive,
+        Plugin::TunnelEnforcing,
+        Plugin::TunnelOff,
+        Plugin::TunnelForward,
+        Plugin::DeadMasterKeys,
+        Plugin::BindContent,
+        Plugin::CpixSession,
+        Plugin::SmallBodies,
+        Plugin::SignedForB,
     ];
 
     /// A name fit for a listener.
@@ -123,6 +150,30 @@ impl Plugin {
                 let session = session().with("kid", json!("s-es256")).with("keys", keys);
                 Plugin::Reference.configuration().with("session", session)
             }
+            Plugin::TunnelPermissive => Plugin::Reference.configuration().with("trust_tunnel", tunnel("permissive")),
+            Plugin::TunnelEnforcing => Plugin::Reference.configuration().with("trust_tunnel", tunnel("enforcing")),
+            Plugin::TunnelOff => Plugin::Reference.configuration().with("trust_tunnel", tunnel("off")),
+            Plugin::TunnelForward => Plugin::Session
+                .configuration()
+                .with("trust_tunnel", tunnel("permissive"))
+                .with("upstream", claims().with("forward_token", json!(true))),
+            Plugin::DeadMasterKeys => {
+                let tunnel = json!({"keys": {"cluster": "dead", "timeout": "1s"}});
+                Plugin::Reference.configuration().with("trust_tunnel", tunnel)
+            }
+            Plugin::BindContent => {
+                Plugin::Reference.configuration().with("services", json!({"cpix": {"bind_content": true}}))
+            }
+            Plugin::CpixSession => {
+                Plugin::Session.configuration().with("services", json!({"cpix": {"bind_content": true}}))
+            }
+            Plugin::SmallBodies => Plugin::BindContent
+                .configuration()
+                .with("max_body_bytes", json!(1024))
+                .with("trust_tunnel", tunnel("permissive")),
+            Plugin::SignedForB => Plugin::Reference
+                .configuration()
+                .with("services", json!({"signed_cpix": {"audiences": ["urn:example:b"]}})),
             Plugin::Claims => Plugin::Reference.configuration().with("upstream", claims()),
         }
     }
@@ -130,6 +181,10 @@ impl Plugin {
 
 fn session() -> Value {
     json!({"keys": {"cluster": "keys"}, "issuer": session::ISSUER, "audience": session::AUDIENCE})
+}
+
+fn tunnel(mode: &str) -> Value {
+    json!({"mode": mode, "keys": {"cluster": "keys"}})
 }
 
 fn claims() -> Value {
@@ -150,6 +205,7 @@ fn routes() -> Value {
         {"path_prefix": "/playready", "service": "license", "drm": "playready"},
         {"path_prefix": "/fairplay", "service": "license", "drm": "fairplay"},
         {"path_prefix": "/cpix", "service": "cpix"},
+        {"path_prefix": "/signed", "service": "signed_cpix"},
         {"path": "/first", "service": "open"},
         {"path_prefix": "/first", "service": "license"},
         {"path_prefix": "/second", "service": "license"},
