@@ -108,14 +108,14 @@ impl Authorizer {
         if !self.config.signed_cpix_audiences.iter().any(|audience| key.audiences.contains(audience)) {
             return Err(Denial::AudienceNotInKeyScope);
         }
-        bind(&verified.content_id()?, &parameters.subject)?;
+        bind(verified.content_id()?, &parameters.subject)?;
         Ok(SignedSubject(parameters.subject.clone()))
     }
 
     pub(super) fn on_bound_document(&mut self, request: Request, grant: Grant, body: &[u8], now: Now) -> Step {
         let bound = match &grant.credential {
             Credential::Token { verified, .. } => {
-                Document::parse(body).and_then(|document| bind(&document.content_id()?, verified.subject()))
+                Document::parse(body).and_then(|document| bind(document.content_id()?, verified.subject()))
             }
             // A signed document was bound when it was verified.
             Credential::Document(_) => Ok(()),

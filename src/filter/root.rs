@@ -9,6 +9,7 @@ use log::error;
 use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};
+use zeroize::Zeroize as _;
 
 use super::host::{self, HeaderMap};
 use super::http::Http;
@@ -65,7 +66,7 @@ impl Root {
         let values = |name: &[u8]| pairs.iter().filter(|(n, _)| *n == name).map(|(_, v)| *v).collect::<Vec<_>>();
         let first = |name: &[u8]| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
         let status = first(b":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
-        let body = match body_size {
+        let mut body = match body_size {
             0 => Some(Vec::new()),
             size if size > request.max_body_bytes => None,
             size => host::buffer(BufferType::HttpCallResponseBody, size),
@@ -79,6 +80,9 @@ impl Root {
             body: body.as_deref(),
         });
         plugin.on_answer(&request, answer, self.sharing, now);
+        if request.is_private() {
+            body.zeroize();
+        }
     }
 
     fn proceed(&mut self, now: Now) {

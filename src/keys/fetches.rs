@@ -29,6 +29,13 @@ pub struct KeyRequest {
     pub places: Option<Places>,
 }
 
+impl KeyRequest {
+    /// Whether the answer may hold a private key.
+    pub fn is_private(&self) -> bool {
+        self.id.ring != Ring::Access
+    }
+}
+
 /// What stands in the places of a request in the host's shared data.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SharedView<'a> {

@@ -1,4 +1,4 @@
-//! Questions and answers about access keys: who waits for what, who is asked, and who asks.
+//! Questions and answers about keys of one kind: who waits for what, who is asked, and who asks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
