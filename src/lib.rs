@@ -18,6 +18,7 @@ pub mod carriage;
 pub mod claims;
 pub mod clock;
 pub mod config;
+pub mod cpix;
 pub mod denial;
 #[cfg(target_arch = "wasm32")]
 mod filter;

@@ -7,3 +7,4 @@ pub mod jwk;
 pub mod native;
 pub mod token;
 pub mod verify;
+pub mod xmldsig;

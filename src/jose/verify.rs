@@ -13,14 +13,14 @@ use super::native::{Hash, Native, NativeKey, Verify};
 /// A key together with the one algorithm that it verifies. The token has no say in the choice.
 pub struct VerifyingKey {
     alg: Alg,
-    material: Material,
+    pub(super) material: Material,
 }
 
-enum Material {
+pub(super) enum Material {
     /// RS*.
     Pkcs1(Bound<Native<Rsa>>),
-    /// PS*: no host checks RSASSA-PSS.
-    Pss(Bound<Rsa>),
+    /// PS*: no host checks RSASSA-PSS. The second is for XML-DSig, which has PKCS#1 v1.5 with any RSA key.
+    Pss(Rsa, Bound<Native<Rsa>>),
     Es256(Bound<Native<Es256>>),
     Es384(Bound<Native<Es384>>),
     Es512(Bound<Native<Es512>>),
@@ -31,15 +31,20 @@ enum Material {
 }
 
 /// An algorithm and its key.
-struct Bound<A: Algorithm>(A, A::VerifyingKey);
+pub(super) struct Bound<A: Algorithm>(pub(super) A, pub(super) A::VerifyingKey);
 
 impl<A: Algorithm> Bound<A> {
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        // jwt-compact's conversions rely on this check: the HMAC ones panic on another length.
-        let fits = A::Signature::LENGTH.is_none_or(|length| length.get() == signature.len());
-        let signature = if fits { A::Signature::try_from_slice(signature).ok() } else { None };
-        signature.is_some_and(|signature| self.0.verify_signature(&signature, &self.1, message))
+        verify(&self.0, &self.1, message, signature)
     }
+}
+
+/// Whether `signature` is right. One of the wrong length is not.
+pub(super) fn verify<A: Algorithm>(algorithm: &A, key: &A::VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
+    // jwt-compact's conversions rely on this check: the HMAC ones panic on another length.
+    let fits = A::Signature::LENGTH.is_none_or(|length| length.get() == signature.len());
+    let signature = if fits { A::Signature::try_from_slice(signature).ok() } else { None };
+    signature.is_some_and(|signature| algorithm.verify_signature(&signature, key, message))
 }
 
 /// Why key material was refused, for the log.
@@ -84,13 +89,13 @@ impl VerifyingKey {
     /// # Errors
     /// [`WeakKey`]: modulus, exponent, or an algorithm of another type.
     pub fn rsa(alg: Alg, n: &[u8], e: &[u8], native: Option<Verify>) -> Result<Self, WeakKey> {
-        let (variant, pkcs1_hash) = match alg {
-            Alg::Rs256 => (Rsa::rs256(), Some(Hash::Sha256)),
-            Alg::Rs384 => (Rsa::rs384(), Some(Hash::Sha384)),
-            Alg::Rs512 => (Rsa::rs512(), Some(Hash::Sha512)),
-            Alg::Ps256 => (Rsa::ps256(), None),
-            Alg::Ps384 => (Rsa::ps384(), None),
-            Alg::Ps512 => (Rsa::ps512(), None),
+        let (pkcs1, hash, pss) = match alg {
+            Alg::Rs256 => (Rsa::rs256(), Hash::Sha256, None),
+            Alg::Rs384 => (Rsa::rs384(), Hash::Sha384, None),
+            Alg::Rs512 => (Rsa::rs512(), Hash::Sha512, None),
+            Alg::Ps256 => (Rsa::rs256(), Hash::Sha256, Some(Rsa::ps256())),
+            Alg::Ps384 => (Rsa::rs384(), Hash::Sha384, Some(Rsa::ps384())),
+            Alg::Ps512 => (Rsa::rs512(), Hash::Sha512, Some(Rsa::ps512())),
             _ => return Err(WeakKey::WrongType),
         };
         // RFC 7518 section 6.3.1.1 forbids leading zero octets, some encoders write one all the same; the number counts.
@@ -106,12 +111,11 @@ impl VerifyingKey {
         }
         let jwk = JsonWebKey::Rsa { modulus: n.into(), public_exponent: e.into(), private_parts: None };
         let key = RsaPublicKey::try_from(&jwk).map_err(|_| WeakKey::RsaModulus)?;
-        let material = match pkcs1_hash {
-            Some(hash) => {
-                let spki = spki(&key).ok_or(WeakKey::RsaModulus)?;
-                Material::Pkcs1(Bound(Native { in_vm: variant, hash, verify: native }, NativeKey { in_vm: key, spki }))
-            }
-            None => Material::Pss(Bound(variant, key)),
+        let spki = spki(&key).ok_or(WeakKey::RsaModulus)?;
+        let bound = Bound(Native { in_vm: pkcs1, hash, verify: native }, NativeKey { in_vm: key, spki });
+        let material = match pss {
+            Some(pss) => Material::Pss(pss, bound),
+            None => Material::Pkcs1(bound),
         };
         Ok(Self { alg, material })
     }
@@ -195,7 +199,7 @@ impl VerifyingKey {
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.material {
             Material::Pkcs1(key) => key.verify(message, signature),
-            Material::Pss(key) => key.verify(message, signature),
+            Material::Pss(pss, key) => verify(pss, &key.1.in_vm, message, signature),
             Material::Es256(key) => key.verify(message, signature),
             Material::Es384(key) => key.verify(message, signature),
             Material::Es512(key) => key.verify(message, signature),
