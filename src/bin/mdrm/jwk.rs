@@ -1,5 +1,7 @@
 //! Private JWKs: making them, reading them, signing with them.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,6 +9,7 @@ use jwt_compact::alg::{Ed25519, Es256, Hs256, Hs384, Hs512, Rsa};
 use jwt_compact::jwk::JsonWebKey;
 use jwt_compact::{Algorithm, AlgorithmSignature};
 use mdrm_authz::jose::algorithm::Alg;
+use mdrm_authz::jose::xmldsig::SignatureMethod;
 use p384::ecdsa::signature::{RandomizedSigner as _, Signer as _};
 use rand_core::{OsRng, RngCore as _};
 use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
@@ -57,8 +60,13 @@ impl PrivateJwk {
         Ok(Self { members, alg })
     }
 
-    /// Reads a private JWK; `alg` must say what it signs.
-    pub(crate) fn parse(json: &str) -> Result<Self> {
+    /// Reads a file that holds a private JWK; `alg` must say what it signs.
+    pub(crate) fn read(file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Self::parse(&text).with_context(|| format!("in {}", file.display()))
+    }
+
+    fn parse(json: &str) -> Result<Self> {
         let members: Map<String, Value> = serde_json::from_str(json).context("not a JSON object")?;
         let alg = members.get("alg").and_then(Value::as_str).context("the key has no alg")?;
         let alg = Alg::from_name(alg).with_context(|| format!("alg {alg} is not supported"))?;
@@ -122,6 +130,15 @@ impl PrivateJwk {
             Alg::Hs256 => self.sign_as(&Hs256, message),
             Alg::Hs384 => self.sign_as(&Hs384, message),
             Alg::Hs512 => self.sign_as(&Hs512, message),
+        }
+    }
+
+    /// The signature over `message` by an XML-DSig method, whatever the key's `alg`, which is for tokens.
+    pub(crate) fn sign_xml(&self, method: SignatureMethod, message: &[u8]) -> Result<Vec<u8>> {
+        match method {
+            SignatureMethod::RsaSha256 => self.sign_as(&Rsa::rs256(), message),
+            SignatureMethod::RsaSha512 => self.sign_as(&Rsa::rs512(), message),
+            SignatureMethod::EcdsaSha256 => self.sign_as(&Es256, message),
         }
     }
 

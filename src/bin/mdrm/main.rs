@@ -1,8 +1,9 @@
-//! `mdrm`: makes keys and tokens for `mdrm-authz`, for demos, tests and players in development.
+//! `mdrm`: makes keys, tokens and signed CPIX documents for `mdrm-authz`, for demos, tests and players in development.
 
 mod jwk;
 mod keygen;
 mod mint;
+mod sign_cpix;
 
 use std::process::ExitCode;
 
@@ -22,12 +23,15 @@ enum Command {
     Keygen(keygen::Keygen),
     /// Make a token.
     Mint(mint::Mint),
+    /// Sign a CPIX document.
+    SignCpix(sign_cpix::SignCpix),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Keygen(keygen) => keygen.run(),
         Command::Mint(mint) => mint.run(),
+        Command::SignCpix(sign) => sign.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -68,8 +68,7 @@ fn seconds(text: &str) -> Result<i64, String> {
 impl Mint {
     /// Signs and prints the token.
     pub(crate) fn run(self) -> Result<()> {
-        let text = std::fs::read_to_string(&self.key).with_context(|| format!("cannot read {}", self.key.display()))?;
-        let key = PrivateJwk::parse(&text).with_context(|| format!("in {}", self.key.display()))?;
+        let key = PrivateJwk::read(&self.key)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         println!("{}", self.token(&key, i64::try_from(now)?)?);
         Ok(())
