@@ -11,6 +11,7 @@
 )]
 
 mod corpus;
+mod cpix;
 mod decisions;
 mod edges;
 mod keys;
