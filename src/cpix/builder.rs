@@ -243,10 +243,10 @@ impl<'a> Builder<'a> {
             for (prefix, uri) in &mut element.declarations {
                 (*prefix, *uri) = (sorted_prefix(*prefix), sorted_uri(*uri));
             }
-            element.attributes.sort_unstable_by(|a, b| (a.namespace, a.local).cmp(&(b.namespace, b.local)));
+            Attribute::sort(&mut element.attributes);
             element.declarations.sort_unstable();
             let pairs = element.attributes.iter().zip(element.attributes.iter().skip(1));
-            let twice = pairs.into_iter().any(|(a, b)| a.namespace == b.namespace && a.local == b.local);
+            let twice = pairs.into_iter().any(|(a, b)| a.cmp_name(b).is_eq());
             let declarations = element.declarations.iter().zip(element.declarations.iter().skip(1));
             if twice || declarations.into_iter().any(|((a, _), (b, _))| a == b) {
                 return Err("an attribute stands twice");

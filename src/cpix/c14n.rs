@@ -69,11 +69,12 @@ pub(super) fn subset(
     writer.nodes(tree.nodes.get(element.open..=element.close).into_iter().flatten())
 }
 
-/// What an apex inherits from elements that are not part of the subset.
+/// What the start tag of an apex shows beside its own, from elements that are not part of the subset.
 #[derive(Default)]
-struct Inherited<'t, 'a> {
+struct Inherited<'a> {
     namespaces: Vec<(Prefix, Uri)>,
-    attributes: Vec<&'t Attribute<'a>>,
+    /// Its own among them, sorted; empty: only its own.
+    attributes: Vec<Attribute<'a>>,
 }
 
 struct Writer<'t, 'a, 's> {
@@ -89,7 +90,7 @@ struct Writer<'t, 'a, 's> {
     /// For each open element, how many were shadowed when it was opened.
     open: Vec<usize>,
     /// To be written with the next element.
-    apex: Option<Inherited<'t, 'a>>,
+    apex: Option<Inherited<'a>>,
     root_seen: bool,
     /// How long the rest may be; none: too long.
     left: Option<usize>,
@@ -168,12 +169,9 @@ impl<'t, 'a, 's> Writer<'t, 'a, 's> {
         for (prefix, uri) in self.namespaces(element, inherited.namespaces) {
             self.declaration(prefix, uri);
         }
-        if inherited.attributes.is_empty() {
-            element.attributes.iter().for_each(|attribute| self.attribute(attribute));
-        } else {
-            let mut attributes: Vec<_> = inherited.attributes.into_iter().chain(&element.attributes).collect();
-            attributes.sort_unstable_by(|a, b| (a.namespace, a.local).cmp(&(b.namespace, b.local)));
-            attributes.into_iter().for_each(|attribute| self.attribute(attribute));
+        let attributes = if inherited.attributes.is_empty() { &element.attributes } else { &inherited.attributes };
+        for attribute in attributes {
+            self.attribute(attribute);
         }
         self.put(">");
     }
@@ -243,15 +241,23 @@ impl<'t, 'a, 's> Writer<'t, 'a, 's> {
     }
 
     /// What `apex` inherits from its ancestors, none of which is part of the subset.
-    fn inherited(&self, apex: &'t Element<'a>) -> Result<Inherited<'t, 'a>, NoForm> {
+    fn inherited(&self, apex: &Element<'a>) -> Result<Inherited<'a>, NoForm> {
         let tree = self.tree;
         let xml = tree.find_uri(XML);
-        // From the nearest ancestor outwards: what comes first hides what comes later.
+        let is_base = |attribute: &&Attribute<'a>| Some(attribute.namespace) == xml && attribute.local == "base";
+        let is_inherited = |attribute: &&Attribute<'a>| {
+            Some(attribute.namespace) == xml
+                && match self.form {
+                    Form::Inclusive10 => true,
+                    Form::Inclusive11 => matches!(attribute.local, "lang" | "space" | "base"),
+                    Form::Exclusive { .. } => false,
+                }
+        };
         let mut in_scope: Vec<Option<Uri>> = vec![None; tree.prefixes.len()];
-        let mut attributes: Vec<&Attribute<'a>> = Vec::new();
-        let own = apex.attributes.iter().filter(|attribute| Some(attribute.namespace) == xml);
-        let mut bases = own.filter(|attribute| attribute.local == "base").count();
+        let mut attributes = apex.attributes.clone();
+        let mut bases: Vec<&Attribute<'a>> = apex.attributes.iter().filter(is_base).collect();
         let mut parent = apex.parent;
+        // From the nearest ancestor outwards: what comes first hides what comes later.
         while let Some(ancestor) = parent.and_then(|id| tree.element(id)) {
             parent = ancestor.parent;
             for (prefix, uri) in &ancestor.declarations {
@@ -259,28 +265,19 @@ impl<'t, 'a, 's> Writer<'t, 'a, 's> {
                     slot.get_or_insert(*uri);
                 }
             }
-            for attribute in ancestor.attributes.iter().filter(|attribute| Some(attribute.namespace) == xml) {
-                match (self.form, attribute.local) {
-                    (Form::Inclusive10, _) | (Form::Inclusive11, "lang" | "space") => attributes.push(attribute),
-                    (Form::Inclusive11, "base") => {
-                        attributes.push(attribute);
-                        // An empty one would have to be resolved as well.
-                        bases = bases.saturating_add(if attribute.value.is_empty() { 2 } else { 1 });
-                    }
-                    (Form::Inclusive11 | Form::Exclusive { .. }, _) => {}
-                }
-            }
+            bases.extend(ancestor.attributes.iter().filter(is_base));
+            let hidden =
+                |attribute: &&Attribute<'a>| attributes.binary_search_by(|own| own.cmp_name(attribute)).is_ok();
+            let new: Vec<_> =
+                ancestor.attributes.iter().filter(is_inherited).filter(|new| !hidden(new)).cloned().collect();
+            attributes.extend(new);
+            Attribute::sort(&mut attributes);
         }
-        if bases > 1 && *self.form == Form::Inclusive11 {
+        // An empty one would have to be resolved as well.
+        let joined = bases.len() > 1 || bases.iter().any(|base| base.value.is_empty());
+        if joined && *self.form == Form::Inclusive11 {
             return Err(NoForm::JoinedBase);
         }
-        // Stable: the nearest ancestor's stays.
-        attributes.sort_by_key(|attribute| attribute.local);
-        attributes.dedup_by_key(|attribute| attribute.local);
-        let name = |attribute: &Attribute<'a>| (attribute.namespace, attribute.local);
-        attributes.retain(|inherited| {
-            apex.attributes.binary_search_by_key(&name(inherited), |own| (own.namespace, own.local)).is_err()
-        });
         for (own, _) in &apex.declarations {
             if let Some(slot) = in_scope.get_mut(own.0) {
                 *slot = None;

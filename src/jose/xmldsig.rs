@@ -16,21 +16,28 @@ pub enum SignatureMethod {
     EcdsaSha256,
 }
 
-impl SignatureMethod {
-    const ALL: [Self; 3] = [Self::RsaSha256, Self::RsaSha512, Self::EcdsaSha256];
+const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
+const RSA_SHA512: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512";
+const ECDSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
 
+impl SignatureMethod {
     /// The value of `Algorithm`.
     pub const fn identifier(self) -> &'static str {
         match self {
-            Self::RsaSha256 => "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
-            Self::RsaSha512 => "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512",
-            Self::EcdsaSha256 => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
+            Self::RsaSha256 => RSA_SHA256,
+            Self::RsaSha512 => RSA_SHA512,
+            Self::EcdsaSha256 => ECDSA_SHA256,
         }
     }
 
     /// The method of this value of `Algorithm`.
     pub fn from_identifier(identifier: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.identifier() == identifier)
+        match identifier {
+            RSA_SHA256 => Some(Self::RsaSha256),
+            RSA_SHA512 => Some(Self::RsaSha512),
+            ECDSA_SHA256 => Some(Self::EcdsaSha256),
+            _ => None,
+        }
     }
 }
 

@@ -343,8 +343,7 @@ fn upstream(now: i64) -> Vec<Case> {
 fn bodies(now: i64) -> Vec<Case> {
     let sized = |bytes: usize| {
         // Three bytes of the license request are four of the payload, and these are five and a third of the body; the kid fills up.
-        let token =
-            Token::new(keyring().of_alg(crate::support::signer::Alg::HS256)).without("subscriber").compact(now);
+        let token = Token::new(keyring().of_alg(crate::support::signer::Alg::HS256)).without("subscriber").compact(now);
         let at = |request: usize, pad: usize| {
             wrapping(&*token).license_request(vec![7; request]).header("pad", json!("x".repeat(pad))).body()
         };
