@@ -126,3 +126,64 @@ fn decode(part: &[u8]) -> Result<Vec<u8>, Denial> {
     // The engine refuses padding and non-zero trailing bits, so one value has one spelling.
     URL_SAFE_NO_PAD.decode(part).map_err(|_| Denial::Tunnel(TunnelFault::NotBase64Url))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn master_key(alg: KeyManagement, secret: [u8; 32]) -> MasterKey {
+        let (alg, k) = (alg.name(), URL_SAFE_NO_PAD.encode(secret));
+        let jwk = format!(r#"{{"kty":"oct","alg":"{alg}","k":"{k}"}}"#);
+        MasterKey::read(&Object::parse(jwk.as_bytes()).unwrap()).unwrap()
+    }
+
+    /// What `content_key` encrypts, with an IV of zeros.
+    fn sealed(alg: KeyManagement, encrypted_key: &[u8], content_key: &[u8; 32]) -> UntrustedJwe {
+        let mut ciphertext = b"{}".to_vec();
+        let cipher = Aes256Gcm::new(content_key.into());
+        let tag = cipher.encrypt_in_place_detached(&Nonce::default(), b"header", &mut ciphertext).unwrap();
+        UntrustedJwe {
+            kid: Kid::new("m1").unwrap(),
+            alg,
+            protected: b"header".as_slice().into(),
+            encrypted_key: encrypted_key.into(),
+            iv: vec![0; IV_BYTES],
+            ciphertext,
+            tag: tag.to_vec(),
+        }
+    }
+
+    #[test]
+    fn what_the_substitute_key_encrypts_is_not_opened_either() {
+        for alg in KeyManagement::ALL {
+            let key = master_key(*alg, [7; 32]);
+            for encrypted_key in [0, 39, 40] {
+                let jwe = sealed(*alg, &vec![7; encrypted_key], key.substitute());
+                assert_eq!(jwe.decrypt(&key).err(), Some(Denial::TunnelUndecryptable), "{alg:?} {encrypted_key}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_master_key_has_a_substitute_of_its_own() {
+        let [one, two] = [[7; 32], [8; 32]].map(|secret| master_key(KeyManagement::A256Kw, secret));
+        assert_ne!(one.substitute(), two.substitute());
+    }
+
+    #[test]
+    fn the_alg_of_the_key_counts_even_if_all_else_fits() {
+        let key = master_key(KeyManagement::Dir, [7; 32]);
+        assert!(sealed(KeyManagement::Dir, b"", &[7; 32]).decrypt(&key).is_ok());
+        let jwe = sealed(KeyManagement::A256Kw, b"", &[7; 32]);
+        assert_eq!(jwe.decrypt(&key).err(), Some(Denial::TunnelUndecryptable));
+    }
+
+    #[test]
+    fn an_iv_is_not_filled_up() {
+        let key = master_key(KeyManagement::Dir, [7; 32]);
+        for length in [0, 11, 13] {
+            let jwe = UntrustedJwe { iv: vec![0; length], ..sealed(KeyManagement::Dir, b"", &[7; 32]) };
+            assert_eq!(jwe.decrypt(&key).err(), Some(Denial::TunnelUndecryptable), "{length} bytes");
+        }
+    }
+}

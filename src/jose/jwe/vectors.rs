@@ -164,5 +164,5 @@ fn without_kid(compact: &str) -> UntrustedJwe {
 }
 
 fn from_hex(hex: &Json) -> Vec<u8> {
-    serde_json::from_value::<ByteString>(hex.clone()).unwrap().to_vec()
+    serde_json::from_str::<ByteString>(&hex.to_string()).unwrap().to_vec()
 }
