@@ -19,3 +19,4 @@ mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod vectors;
