@@ -4,6 +4,7 @@ Covered are the services `license`, `cpix` and `open`, denied paths, and the row
 Trust Tunnel in mode permissive and without keys. An answer of `decide` is a code, `ok` (authorised) or `pass` (unchecked).
 """
 
+import itertools
 import re
 
 import jose
@@ -48,21 +49,22 @@ class World:
         self.services["deny"] = {**license_rules, "audiences": []}
         self.owner = self.keys.get("issuer")
         self.scope = self.keys.get("audiences", [])
-        self.rule, self.silent, self.fetched = None, set(), {}
+        self.rules, self.silent, self.fetched = (), set(), {}
         inline = self.keys.get("inline")
         self.inline = self.read_set(inline, symmetric=True) if inline is not None else {}
 
     def decide(self, headers, end, now):
-        """The decision, and where the contract is silent and a rule of explained.md decides otherwise, both of these."""
-        decision = self.decide_by(None, headers, end, now)
-        for rule in sorted(self.silent):
-            explained = self.decide_by(rule, headers, end, now)
-            if explained != decision:
-                return decision, (rule, explained)
-        return decision, None
+        """The decision; and each other one that rules of explained.md come to where the contract is silent, with the rules."""
+        decision, explained = self.decide_by((), headers, end, now), {}
+        silent = sorted(self.silent)
+        for count in range(1, len(silent) + 1):
+            for rules in itertools.combinations(silent, count):
+                explained.setdefault(self.decide_by(rules, headers, end, now), rules)
+        explained.pop(decision, None)
+        return decision, explained
 
-    def decide_by(self, rule, headers, end, now):
-        self.rule, self.silent = rule, set()
+    def decide_by(self, rules, headers, end, now):
+        self.rules, self.silent = rules, set()
         try:
             return self.run(headers, end, now)
         except Denied as denied:
@@ -71,7 +73,7 @@ class World:
     def holds(self, rule):
         """Called where the contract is silent: whether this rule is to decide."""
         self.silent.add(rule)
-        return self.rule == rule
+        return rule in self.rules
 
     def run(self, headers, end, now):
         values = lambda name: [value for found, value in headers if found == name]
@@ -173,15 +175,15 @@ class World:
 
     def remembered(self, path, read, *arguments):
         """What `read` makes of an answer, be it a denial; and the silence that it met."""
-        if (path, self.rule) not in self.fetched:
+        if (path, self.rules) not in self.fetched:
             before, self.silent = self.silent, set()
             try:
                 found = read(*arguments)
             except Denied as denied:
                 found = denied
-            self.fetched[path, self.rule] = (found, self.silent)
+            self.fetched[path, self.rules] = (found, self.silent)
             self.silent = before
-        found, silent = self.fetched[path, self.rule]
+        found, silent = self.fetched[path, self.rules]
         self.silent |= silent
         if isinstance(found, Denied):
             raise Denied(*found.args)
