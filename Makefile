@@ -7,7 +7,9 @@ demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests
 	envoy/demo.sh
 
 test: wasm ## all tests: native, and in a real Envoy
+	envoy/build-wasm.sh differential
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
+	export MDRM_WASM_DIFFERENTIAL="$(CURDIR)/target/mdrm_authz_differential.wasm" && \
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked && cargo test --locked --doc; \
 	else \

@@ -3,6 +3,9 @@
 #
 #   envoy/build-wasm.sh           build
 #   envoy/build-wasm.sh clippy    lint the code that only this target compiles
+#   envoy/build-wasm.sh differential
+#                                 build the test module that compares signature checks of host and VM:
+#                                 target/mdrm_authz_differential.wasm
 #
 # The target's standard library comes from the first of these that works:
 #   1. the active Rust toolchain has it;
@@ -70,15 +73,28 @@ CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${rustflags[*]}")
 export CARGO_ENCODED_RUSTFLAGS
 common=(--locked --lib --target "$target" --target-dir "$target_dir" "${build_std[@]}")
 
-if [ "${1:-build}" = clippy ]; then
-  exec "${clippy[@]}" "${common[@]}" -- -D warnings
-fi
+module=target/mdrm_authz.wasm
+
+case ${1:-build} in
+  build) ;;
+  clippy)
+    "${clippy[@]}" "${common[@]}" -- -D warnings
+    exec "${clippy[@]}" "${common[@]}" --features differential -- -D warnings
+    ;;
+  differential)
+    common+=(--features differential)
+    module=target/mdrm_authz_differential.wasm
+    ;;
+  *)
+    echo "usage: envoy/build-wasm.sh [build|clippy|differential]" >&2
+    exit 2
+    ;;
+esac
 
 # `cargo rustc` with one crate type: `cargo build` drops LTO, because the crate is an rlib too.
 "${cargo[@]}" rustc --release "${common[@]}" --crate-type cdylib
 
 built=$target_dir/$target/release/mdrm_authz.wasm
-module=target/mdrm_authz.wasm
 # Only a changed module gets a new time stamp; the rename keeps a running Envoy from reading half a file.
 mkdir -p target
 if ! cmp -s "$built" "$module"; then

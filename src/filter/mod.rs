@@ -1,5 +1,7 @@
 //! The wasm shell: events of the host -> the core, decisions of the core -> calls of the host. Translates, never decides.
 
+#[cfg(feature = "differential")]
+mod differential;
 mod host;
 mod http;
 mod plugin;
@@ -11,4 +13,6 @@ use proxy_wasm::types::LogLevel;
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|root_id| Box::new(root::Root::new(root_id)));
+    #[cfg(feature = "differential")]
+    proxy_wasm::set_root_context(|_| Box::new(differential::Root));
 }}

@@ -15,6 +15,7 @@
 mod carriage;
 mod config;
 mod decisions;
+mod differential;
 mod keys;
 mod outage;
 mod reply;

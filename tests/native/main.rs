@@ -23,3 +23,4 @@ mod support;
 mod tokens;
 mod tunnel;
 mod upstream;
+mod vectors;

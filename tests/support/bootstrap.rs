@@ -33,6 +33,8 @@ pub struct Setup {
     pub vm_environment: Vec<(String, String)>,
     /// The name of the VM, which all listeners share.
     pub vm_id: String,
+    /// The environment variable with the path of the module.
+    pub module: &'static str,
 }
 
 /// A listener with the module in front of the upstream.
@@ -67,6 +69,7 @@ impl Setup {
             dynamic: false,
             vm_environment: Vec::new(),
             vm_id: "mdrm".to_owned(),
+            module: "MDRM_WASM",
         }
     }
 
@@ -181,7 +184,7 @@ impl Listener {
                 "vm_config": {
                     "vm_id": setup.vm_id,
                     "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": required("MDRM_WASM", "the finished module")}},
+                    "code": {"local": {"filename": required(setup.module, "the finished module")}},
                     "environment_variables": {"key_values": environment},
                 },
             },

@@ -1,0 +1,373 @@
+"""Decides requests as the contract says. Shares nothing with the crate: neither code nor libraries.
+
+Covered are the services `license`, `cpix` and `open`, denied paths, and the rows 7 to 19 of the table of decisions, with
+Trust Tunnel in mode permissive and without keys. An answer of `decide` is a code, `ok` (authorised) or `pass` (unchecked).
+"""
+
+import itertools
+import re
+
+import jose
+
+HEADER_SPACE = b" \t"
+#: The last second of the year 9999: times end here.
+LAST_SECOND = 253402300799
+DEFAULTS = {
+    "license": {"audiences": ["urn:verimatrix:multidrm"], "max_age": 90, "versions": [1]},
+    "cpix": {"audiences": ["urn:verimatrix:cpix"], "max_age": 1800, "versions": [1]},
+}
+
+
+class Denied(Exception):
+    """The request is answered with this code."""
+
+
+def seconds(duration):
+    """A duration of the configuration; whole seconds are all that the generator writes."""
+    number, unit = re.fullmatch(r"(\d+)(s|m|h)", duration).groups()
+    return int(number) * {"s": 1, "m": 60, "h": 3600}[unit]
+
+
+class World:
+    """One plugin configuration and what its key service answers, by path: status and body."""
+
+    def __init__(self, config, answers):
+        self.keys = config["keys"]
+        self.answers = answers
+        self.routes = config.get("routes", [])
+        self.default_service = config.get("default_service", "license")
+        self.skew = seconds(config.get("clock_skew", "5s"))
+        self.max_token_bytes = config.get("max_token_bytes", 8192)
+        self.slow = config.get("allow_slow_algorithms", False)
+        self.services = {"deny": {**DEFAULTS["license"], "audiences": []}}
+        for name, defaults in DEFAULTS.items():
+            rules = {**defaults, **config.get("services", {}).get(name, {})}
+            if isinstance(rules["max_age"], str):
+                rules["max_age"] = seconds(rules["max_age"])
+            self.services[name] = rules
+        license_rules = self.services["license"]
+        self.services["deny"] = {**license_rules, "audiences": []}
+        self.owner = self.keys.get("issuer")
+        self.scope = self.keys.get("audiences", [])
+        self.rules, self.silent, self.fetched = (), set(), {}
+        inline = self.keys.get("inline")
+        self.inline = self.read_set(inline, symmetric=True) if inline is not None else {}
+
+    def decide(self, headers, end, now):
+        """The decision; and each other one that rules of explained.md come to where the contract is silent, with the rules."""
+        decision, explained = self.decide_by((), headers, end, now), {}
+        silent = sorted(self.silent)
+        for count in range(1, len(silent) + 1):
+            for rules in itertools.combinations(silent, count):
+                explained.setdefault(self.decide_by(rules, headers, end, now), rules)
+        explained.pop(decision, None)
+        return decision, explained
+
+    def decide_by(self, rules, headers, end, now):
+        self.rules, self.silent = rules, set()
+        try:
+            return self.run(headers, end, now)
+        except Denied as denied:
+            return denied.args[0]
+
+    def holds(self, rule):
+        """Called where the contract is silent: whether this rule is to decide."""
+        self.silent.add(rule)
+        return rule in self.rules
+
+    def run(self, headers, end, now):
+        values = lambda name: [value for found, value in headers if found == name]
+        target = values(":path")[0]
+        if is_preflight(values, end):
+            return "pass"
+        path = target.split(b"?", 1)[0]
+        service = self.service(path, values(":authority")[0])
+        if percent_decoded(path) is None and self.holds("broken-escape"):
+            service = "deny"
+        if service == "open":
+            return "pass"
+        if service in ("license", "deny"):
+            media_type = (values("content-type") or [b""])[0].split(b";")[0].strip(HEADER_SPACE).lower()
+            if media_type == b"application/jose":
+                raise Denied("MDRM-518")  # row 4: no master keys are configured
+        token = carried_token(values("authorization"), target)
+        header, claims, signing_input, signature = self.parse(token)
+        if is_session_type(header.get("typ")):
+            raise Denied("MDRM-505")
+        key = self.key(header.get("kid"), now)
+        self.authenticate(key, header, claims, signing_input, signature, service)
+        self.check_times(claims, service, now)
+        self.authorise(key, claims, service)
+        return "ok"
+
+    # Section 2.
+
+    def service(self, path, host):
+        if re.search(rb"[\\;]|%2f|%5c|%3b|%00|[^\x21-\x7e]", path, re.IGNORECASE):
+            return "deny"
+        normal = normalise(path)
+        for route in self.routes:
+            if "host" in route and route["host"].encode() != host.lower():
+                continue
+            if route["service"] == "open" and normal != path:
+                continue
+            if "path" in route:
+                matches = normal == route["path"].encode()
+            else:
+                prefix = route["path_prefix"].encode().rstrip(b"/")
+                matches = normal == prefix or normal.startswith(prefix + b"/")
+            if matches:
+                return route["service"]
+        return self.default_service
+
+    # Row 8.
+
+    def parse(self, token):
+        try:
+            text = token.decode("ascii")
+        except UnicodeDecodeError:
+            raise Denied("MDRM-502") from None
+        if len(token) > self.max_token_bytes:
+            raise Denied("MDRM-502")
+        parts = text.split(".")
+        if len(parts) != 3 or not parts[0] or not parts[1]:
+            raise Denied("MDRM-502")
+        try:
+            header, payload, signature = map(jose.base64url, parts)
+            header, claims = jose.json_object(header), jose.json_object(payload)
+        except ValueError:
+            raise Denied("MDRM-502") from None
+        return header, claims, text.rpartition(".")[0].encode(), signature
+
+    # Rows 10 to 12, and section 9.
+
+    def key(self, kid, now):
+        if not isinstance(kid, str) or not 1 <= len(kid.encode()) <= 256 or not kid.strip("."):
+            raise Denied("MDRM-504")
+        document = self.inline[kid] if kid in self.inline else self.ask(kid)
+        if document is None:
+            raise Denied("MDRM-504")
+        if document.state == "deleted":
+            raise Denied("MDRM-512")
+        if document.state == "disabled" or (document.expires is not None and now > document.expires):
+            raise Denied("MDRM-513")
+        return document
+
+    def ask(self, kid):
+        """The document that the key service has for this name; none if it has none that can be used."""
+        if "cluster" not in self.keys:
+            return None
+        template = self.keys.get("path", "/keys/{kid}")
+        if "{kid}" not in template:
+            status, body = self.answers.get(template, (404, b""))
+            if status != 200:
+                raise Denied("MDRM-500")
+            return self.remembered(template, self.read_set_answer, body).get(kid)
+        path = template.replace("{kid}", re.sub(rb"[^A-Za-z0-9._~-]", lambda m: b"%%%02X" % m[0][0], kid.encode()).decode())
+        status, body = self.answers.get(path, (404, b""))
+        if status == 404:
+            return None
+        if status == 410:
+            return jose.KeyDocument("deleted")
+        if status != 200 or len(body) > 65536:
+            raise Denied("MDRM-500")
+        return self.remembered(path, self.read_one, kid, body)
+
+    def remembered(self, path, read, *arguments):
+        """What `read` makes of an answer, be it a denial; and the silence that it met."""
+        if (path, self.rules) not in self.fetched:
+            before, self.silent = self.silent, set()
+            try:
+                found = read(*arguments)
+            except Denied as denied:
+                found = denied
+            self.fetched[path, self.rules] = (found, self.silent)
+            self.silent = before
+        found, silent = self.fetched[path, self.rules]
+        self.silent |= silent
+        if isinstance(found, Denied):
+            raise Denied(*found.args)
+        return found
+
+    def read_one(self, kid, body):
+        try:
+            members = jose.json_object(body)
+        except jose.NameTwice:
+            if self.holds("name-twice-in-key"):
+                return None
+            raise Denied("MDRM-500") from None
+        except ValueError:
+            raise Denied("MDRM-500") from None
+        scope = self.scope if "aud" not in members and self.scope and self.holds("audiences-of-one-key") else []
+        try:
+            document = self.read_key(members, None, scope, symmetric=True)
+        except ValueError:
+            return None
+        return document if document.state != "enabled" or members.get("kid") == kid else None
+
+    def read_key(self, members, owner, scope, symmetric):
+        document = jose.read_key(members, owner, scope, symmetric, self.slow)
+        if document.state == "enabled" and not isinstance(members.get("crv", ""), str) and self.holds("crv-of-another-type"):
+            raise ValueError("unusable")
+        return document
+
+    def read_set_answer(self, body):
+        try:
+            members = jose.json_object(body)
+        except ValueError:
+            raise Denied("MDRM-500") from None
+        keys = members.get("keys")
+        if not isinstance(keys, list):
+            raise Denied("MDRM-500")
+        documents = self.read_set({"keys": keys}, symmetric=False)
+        if keys and not documents:
+            raise Denied("MDRM-500")
+        return documents
+
+    def read_set(self, document, symmetric):
+        found, seen = {}, {}
+        for members in document["keys"]:
+            kid = members.get("kid") if isinstance(members, dict) and not jose.has_repeated_name(members) else None
+            if not isinstance(kid, str):
+                continue
+            seen[kid] = seen.get(kid, 0) + 1
+            try:
+                found[kid] = self.read_key(members, self.owner, self.scope, symmetric)
+            except ValueError:
+                pass
+        return {kid: key for kid, key in found.items() if seen[kid] == 1}
+
+    # Row 13.
+
+    def authenticate(self, key, header, claims, signing_input, signature, service):
+        if header.get("alg") != key.alg or "crit" in header or "b64" in header:
+            raise Denied("MDRM-505")
+        if not signature or not key.verifies(signing_input, signature):
+            raise Denied("MDRM-505")
+        for name in ("iss", "sub", "jti"):
+            if not isinstance(claims.get(name), str) or not claims[name]:
+                raise Denied("MDRM-505")
+        if claims["iss"] != key.owner:
+            raise Denied("MDRM-505")
+        version = claims.get("ver")
+        if not isinstance(version, jose.Number) or version.value not in self.services[service]["versions"]:
+            raise Denied("MDRM-505")
+        for name in ("iat", "exp", "nbf"):
+            if name not in claims or (name == "iat" and claims[name] is None):
+                continue
+            time = claims[name]
+            if not isinstance(time, jose.Number) or not 0 <= time.value <= LAST_SECOND:
+                raise Denied("MDRM-505")
+
+    # Rows 14 to 17.
+
+    def check_times(self, claims, service, now):
+        time = lambda name: int(claims[name].value) if claims.get(name) is not None else None
+        issued, starts, ends = time("iat"), time("nbf"), time("exp")
+        if issued is None:
+            raise Denied("MDRM-509")
+        if issued > now + self.skew:
+            raise Denied("MDRM-510")
+        if starts is not None and starts > now + self.skew:
+            raise Denied("MDRM-511")
+        if ends is not None and now > ends + self.skew:
+            raise Denied("MDRM-508")
+        if now > issued + self.services[service]["max_age"] + self.skew:
+            raise Denied("MDRM-508")
+
+    # Rows 18 and 19.
+
+    def authorise(self, key, claims, service):
+        audience = claims.get("aud")
+        if isinstance(audience, str):
+            audience = [audience]
+        if not isinstance(audience, list) or not all(isinstance(one, str) for one in audience):
+            raise Denied("MDRM-503")
+        matching = [one for one in audience if one in self.services[service]["audiences"]]
+        if not any(one in key.scope for one in matching):
+            raise Denied("MDRM-503")
+        if service == "license" and "drm_protocol" in claims and claims["drm_protocol"] != "REST":
+            raise Denied("MDRM-521")
+
+
+def is_preflight(values, end):
+    needed = values(":method") == [b"OPTIONS"] and values("origin") and values("access-control-request-method")
+    return bool(needed and end and not values("x-http-method-override"))
+
+
+def normalise(path):
+    """Unreserved characters decoded, dot segments removed (RFC 3986 section 5.2.4), repeated slashes merged."""
+    unreserved = re.compile(rb"[A-Za-z0-9._~-]")
+    decode = lambda m: bytes([int(m[1], 16)]) if unreserved.fullmatch(bytes([int(m[1], 16)])) else m[0]
+    segments, out = re.sub(rb"%([0-9A-Fa-f]{2})", decode, path).split(b"/")[1:], []
+    for segment in segments:
+        if segment == b"..":
+            out[-1:] = []
+        elif segment != b".":
+            out.append(segment)
+    if segments[-1] in (b".", b".."):
+        out.append(b"")
+    return re.sub(rb"/+", b"/", b"/" + b"/".join(out))
+
+
+# Section 4.
+
+def carried_token(values, target):
+    """The one token of header and query. Raises 501 for none and 502 for an ambiguous or malformed carriage."""
+    if len(values) > 1:
+        raise Denied("MDRM-502")
+    kind, in_header = credential(values[0].strip(HEADER_SPACE)) if values else ("absent", None)
+    in_query = query_token(target)
+    if kind == "scheme":
+        if in_query is None:
+            raise Denied("MDRM-502")
+        return in_query
+    if in_header is None and in_query is None:
+        raise Denied("MDRM-501")
+    if in_header is not None and in_query is not None and in_header != in_query:
+        raise Denied("MDRM-502")
+    return in_header if in_header is not None else in_query
+
+
+def credential(value):
+    """`absent`, `token` with the token, or `scheme` for a credential of another scheme."""
+    if value == b"" or value.lower() == b"bearer":
+        return "absent", None
+    if value[:7].lower() == b"bearer ":
+        return "token", value[7:]
+    if re.fullmatch(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ .*", value, re.DOTALL):
+        return "scheme", None
+    return "token", value
+
+
+def query_token(target):
+    found = []
+    for pair in target.partition(b"?")[2].split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if name == b"Authorization":
+            found.append(value)
+        elif percent_decoded(name) == b"Authorization":
+            raise Denied("MDRM-502")
+    if len(found) > 1:
+        raise Denied("MDRM-502")
+    if not found:
+        return None
+    value = percent_decoded(found[0])
+    if value is None:
+        raise Denied("MDRM-502")
+    kind, token = credential(value)
+    if kind == "scheme":
+        raise Denied("MDRM-502")
+    return token
+
+
+def percent_decoded(text):
+    if re.search(rb"%(?![0-9A-Fa-f]{2})", text):
+        return None
+    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), text)
+
+
+# Row 9.
+
+def is_session_type(typ):
+    return isinstance(typ, str) and typ.lower() in ("mdrm-session+jwt", "application/mdrm-session+jwt")
