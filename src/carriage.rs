@@ -11,37 +11,37 @@ const PARAMETER: &[u8] = b"Authorization";
 
 /// The token of a request and what must change so that it does not carry it any more.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Carriage {
+pub struct Carriage<'a> {
     /// The compact token, or why there is none to look at.
-    pub token: Result<String, Denial>,
+    pub token: Result<Cow<'a, str>, Denial>,
     /// What to take off the request, whatever is decided later.
-    pub removal: Removal,
+    pub removal: Removal<'a>,
 }
 
 /// The places that a token was taken from.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Removal {
+pub struct Removal<'a> {
     /// The values of the `authorization` headers to remove; with more than one the request is refused.
-    pub authorization: Vec<Vec<u8>>,
+    pub authorization: Vec<&'a [u8]>,
     /// The value of `:path` before and after, if a parameter must go.
-    pub path: Option<PathEdit>,
+    pub path: Option<PathEdit<'a>>,
 }
 
 /// `:path` with and without the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathEdit {
+pub struct PathEdit<'a> {
     /// As it came.
-    pub with_token: Vec<u8>,
+    pub with_token: &'a [u8],
     /// Without the parameter, every other byte kept.
     pub without_token: Vec<u8>,
 }
 
-impl Carriage {
+impl<'a> Carriage<'a> {
     /// Reads the token from header and query. At most one of the two may hold one, unless they agree.
-    pub fn read(request: RequestHead<'_>) -> Self {
+    pub fn read(request: RequestHead<'a>) -> Self {
         let target = request.first(":path").unwrap_or_default();
         let query = Query::read(target);
-        let headers: Vec<&[u8]> = request.values(HEADER).collect();
+        let mut headers: Vec<&[u8]> = request.values(HEADER).collect();
         let header = match headers.as_slice() {
             [] => Ok(Credential::Absent),
             [one] => Credential::read(trim(one)),
@@ -51,23 +51,25 @@ impl Carriage {
             (Err(denial), _) | (_, Err(denial)) => (Err(denial), false),
             (Ok(Credential::Absent), Ok(None)) => (Err(Denial::TokenMissing), false),
             (Ok(Credential::OtherScheme), Ok(None)) => (Err(Denial::SchemeUnknown), false),
-            (Ok(Credential::Token(token)), Ok(None)) => (Ok(token.to_owned()), false),
+            (Ok(Credential::Token(token)), Ok(None)) => (Ok(token.into()), false),
             (Ok(Credential::Absent), Ok(Some(token))) => (Ok(token), false),
             // Something else's business, such as a signature for the license server's own front door.
             (Ok(Credential::OtherScheme), Ok(Some(token))) => (Ok(token), true),
             (Ok(Credential::Token(header)), Ok(Some(token))) if *header == *token => (Ok(token), false),
             (Ok(Credential::Token(_)), Ok(Some(_))) => (Err(Denial::TokensDiffer), false),
         };
-        let authorization = if keep_header { Vec::new() } else { headers.iter().map(|value| value.to_vec()).collect() };
-        Self { token, removal: Removal { authorization, path: query.edit } }
+        if keep_header {
+            headers.clear();
+        }
+        Self { token, removal: Removal { authorization: headers, path: query.edit } }
     }
 }
 
-impl Removal {
+impl<'a> Removal<'a> {
     /// Every place of `request` that could carry a token, whatever stands there.
-    pub fn all(request: RequestHead<'_>) -> Self {
+    pub fn all(request: RequestHead<'a>) -> Self {
         let target = request.first(":path").unwrap_or_default();
-        Self { authorization: request.values(HEADER).map(<[u8]>::to_vec).collect(), path: Query::read(target).edit }
+        Self { authorization: request.values(HEADER).collect(), path: Query::read(target).edit }
     }
 }
 
@@ -101,13 +103,13 @@ fn is_scheme(text: &str) -> bool {
 }
 
 /// What the query says about the token.
-struct Query {
-    token: Result<Option<String>, Denial>,
-    edit: Option<PathEdit>,
+struct Query<'a> {
+    token: Result<Option<Cow<'a, str>>, Denial>,
+    edit: Option<PathEdit<'a>>,
 }
 
-impl Query {
-    fn read(target: &[u8]) -> Self {
+impl<'a> Query<'a> {
+    fn read(target: &'a [u8]) -> Self {
         let parts = Target::split(target);
         let pairs: Vec<&[u8]> = parts.query.map(|query| query.split(|b| *b == b'&').collect()).unwrap_or_default();
         let (mine, others): (Vec<&[u8]>, Vec<&[u8]>) = pairs.into_iter().partition(|pair| names_parameter(pair));
@@ -124,7 +126,7 @@ impl Query {
             without_token.extend_from_slice(pair);
         }
         without_token.extend_from_slice(parts.fragment);
-        Self { token, edit: Some(PathEdit { with_token: target.to_vec(), without_token }) }
+        Self { token, edit: Some(PathEdit { with_token: target, without_token }) }
     }
 }
 
@@ -137,7 +139,7 @@ fn name(pair: &[u8]) -> &[u8] {
     pair.split(|b| *b == b'=').next().unwrap_or_default()
 }
 
-fn value(pair: &[u8]) -> Result<Option<String>, Denial> {
+fn value<'a>(pair: &[u8]) -> Result<Option<Cow<'a, str>>, Denial> {
     if name(pair) != PARAMETER {
         return Err(Denial::ParameterNameEncoded);
     }
@@ -145,7 +147,7 @@ fn value(pair: &[u8]) -> Result<Option<String>, Denial> {
     let value = percent_decode(value).ok_or(Denial::ParameterEncoding)?;
     match Credential::read(&value)? {
         Credential::Absent => Ok(None),
-        Credential::Token(token) => Ok(Some(token.to_owned())),
+        Credential::Token(token) => Ok(Some(token.to_owned().into())),
         // Schemes belong to the header; here the text can only be a token, and one with a blank inside.
         Credential::OtherScheme => Err(Denial::NotThreeParts),
     }

@@ -55,12 +55,26 @@ pub struct Extract<'a> {
     pub session: bool,
 }
 
+/// The claims of a token as they were read; nothing is known about who wrote them.
+#[derive(Debug)]
+pub struct UntrustedClaims {
+    issuer: Option<Box<str>>,
+    /// Or the first cause of MDRM-505 among them.
+    others: Result<Others, Denial>,
+}
+
 /// The claims of a token whose signature is right and whose claims are of the right form: what does not change while the
 /// key does not. Only [`Authentic::new`] makes one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Authentic {
     issuer: Box<str>,
+    others: Others,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Others {
     subject: Box<str>,
+    token_id: Box<str>,
     version: f64,
     issued_at: Option<i64>,
     expires: Option<i64>,
@@ -69,11 +83,37 @@ pub struct Authentic {
     audiences: Option<Box<[Box<str>]>>,
     /// None if absent; what is no string is empty, which is no protocol's name.
     protocol: Option<Box<str>>,
-    token_id: Box<str>,
     /// One for each of [`Extract::headers`]; none for a claim that is absent.
     headers: Box<[Option<Result<String, Unfit>>]>,
     /// JSON text of an object: what a session token repeats.
     unregistered: Box<str>,
+}
+
+impl UntrustedClaims {
+    /// Reads what the decision and the upstream need.
+    pub fn read(claims: &Object<'_>, extract: Extract<'_>) -> Self {
+        Self { issuer: text(claims, "iss"), others: Others::read(claims, extract) }
+    }
+}
+
+impl Others {
+    fn read(claims: &Object<'_>, extract: Extract<'_>) -> Result<Self, Denial> {
+        let subject = text(claims, "sub").ok_or(Denial::ClaimNotText("sub"))?;
+        let token_id = text(claims, "jti").ok_or(Denial::ClaimNotText("jti"))?;
+        let time = |name| claims.get(name).map(|value| seconds(value, name)).transpose();
+        Ok(Self {
+            subject,
+            token_id,
+            version: claims.get("ver").and_then(Value::number).ok_or(Denial::VersionNotAccepted)?,
+            issued_at: if claims.get("iat").is_some_and(Value::is_null) { None } else { time("iat")? },
+            expires: time("exp")?,
+            not_before: time("nbf")?,
+            audiences: claims.get("aud").and_then(audiences),
+            protocol: claims.get("drm_protocol").map(|claim| claim.text().unwrap_or_default().into()),
+            headers: extract.headers.iter().map(|header| claims.get(&header.claim).map(claim_header)).collect(),
+            unregistered: if extract.session { session::unregistered(claims) } else { Box::default() },
+        })
+    }
 }
 
 impl Authentic {
@@ -81,26 +121,11 @@ impl Authentic {
     ///
     /// # Errors
     /// Causes of MDRM-505.
-    pub fn new(token: &UntrustedToken, key: &AccessKey, extract: Extract<'_>) -> Result<Self, Denial> {
-        check_signature(token, key)?;
-        let claims = token.claims()?;
-        let issuer = text(&claims, "iss").filter(|issuer| **issuer == *key.owner).ok_or(Denial::IssuerNotOwner)?;
-        let subject = text(&claims, "sub").ok_or(Denial::ClaimNotText("sub"))?;
-        let token_id = text(&claims, "jti").ok_or(Denial::ClaimNotText("jti"))?;
-        let time = |name| claims.get(name).map(|value| seconds(value, name)).transpose();
-        Ok(Self {
-            issuer,
-            subject,
-            version: claims.get("ver").and_then(Value::number).ok_or(Denial::VersionNotAccepted)?,
-            issued_at: if claims.get("iat").is_some_and(Value::is_null) { None } else { time("iat")? },
-            expires: time("exp")?,
-            not_before: time("nbf")?,
-            audiences: claims.get("aud").and_then(audiences),
-            protocol: claims.get("drm_protocol").map(|claim| claim.text().unwrap_or_default().into()),
-            token_id,
-            headers: extract.headers.iter().map(|header| claims.get(&header.claim).map(claim_header)).collect(),
-            unregistered: if extract.session { session::unregistered(&claims) } else { Box::default() },
-        })
+    pub fn new(token: UntrustedToken<UntrustedClaims>, key: &AccessKey) -> Result<Self, Denial> {
+        check_signature(&token, key)?;
+        let UntrustedClaims { issuer, others } = token.into_claims();
+        let issuer = issuer.filter(|issuer| **issuer == *key.owner).ok_or(Denial::IssuerNotOwner)?;
+        Ok(Self { issuer, others: others? })
     }
 }
 
@@ -110,16 +135,18 @@ impl Authentic {
     pub(crate) fn for_test() -> Self {
         Self {
             issuer: "o".into(),
-            subject: "s".into(),
-            version: 1.0,
-            issued_at: None,
-            expires: None,
-            not_before: None,
-            audiences: None,
-            protocol: None,
-            token_id: "t".into(),
-            headers: Box::default(),
-            unregistered: Box::default(),
+            others: Others {
+                subject: "s".into(),
+                token_id: "t".into(),
+                version: 1.0,
+                issued_at: None,
+                expires: None,
+                not_before: None,
+                audiences: None,
+                protocol: None,
+                headers: Box::default(),
+                unregistered: Box::default(),
+            },
         }
     }
 }
@@ -139,10 +166,11 @@ impl Verified {
         required: Requirements<'_>,
         now: i64,
     ) -> Result<Self, Denial> {
-        check_version(&authentic, required.rules)?;
-        check_times(&authentic, required, now)?;
-        check_audience(&authentic, key, required.rules)?;
-        check_protocol(&authentic, required.protocol)?;
+        let claims = &authentic.others;
+        check_version(claims, required.rules)?;
+        check_times(claims, required, now)?;
+        check_audience(claims, key, required.rules)?;
+        check_protocol(claims, required.protocol)?;
         Ok(Self(authentic))
     }
 
@@ -153,34 +181,34 @@ impl Verified {
 
     /// The content that the token is for.
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        &self.0.others.subject
     }
 
     /// `jti`.
     pub fn token_id(&self) -> &str {
-        &self.0.token_id
+        &self.0.others.token_id
     }
 
     /// What the claims say that were asked for by [`Extract::headers`], in that order; none for an absent claim.
     pub fn headers(&self) -> &[Option<Result<String, Unfit>>] {
-        &self.0.headers
+        &self.0.others.headers
     }
 
     /// JSON text of an object with the claims that neither RFC 7519 nor this filter gives a meaning; empty unless they were
     /// asked for by [`Extract::session`].
     pub fn unregistered(&self) -> &str {
-        &self.0.unregistered
+        &self.0.others.unregistered
     }
 
     /// The last second, in seconds since the epoch, at which the token would be accepted under `rules`.
     pub fn end(&self, rules: &TokenRules, clock_skew: Duration) -> i64 {
         // `Self::new` has seen `iat`; without it there would be no end, and so no time at all.
-        let issued_at = self.0.issued_at.unwrap_or_default();
-        session::client_token_end(self.0.expires, issued_at, rules.max_age, clock_skew)
+        let issued_at = self.0.others.issued_at.unwrap_or_default();
+        session::client_token_end(self.0.others.expires, issued_at, rules.max_age, clock_skew)
     }
 }
 
-fn check_signature(token: &UntrustedToken, key: &AccessKey) -> Result<(), Denial> {
+fn check_signature<C>(token: &UntrustedToken<C>, key: &AccessKey) -> Result<(), Denial> {
     let header = token.header();
     if header.alg.as_deref() != Some(key.verifying_key.alg().name()) {
         return Err(Denial::AlgorithmNotTheKeys);
@@ -192,12 +220,12 @@ fn check_signature(token: &UntrustedToken, key: &AccessKey) -> Result<(), Denial
     if verifies { Ok(()) } else { Err(Denial::SignatureInvalid) }
 }
 
-fn check_version(claims: &Authentic, rules: &TokenRules) -> Result<(), Denial> {
+fn check_version(claims: &Others, rules: &TokenRules) -> Result<(), Denial> {
     let accepted = rules.versions.iter().any(|accepted| f64::from(*accepted) == claims.version);
     if accepted { Ok(()) } else { Err(Denial::VersionNotAccepted) }
 }
 
-fn check_times(claims: &Authentic, required: Requirements<'_>, now: i64) -> Result<(), Denial> {
+fn check_times(claims: &Others, required: Requirements<'_>, now: i64) -> Result<(), Denial> {
     let issued_at = claims.issued_at.ok_or(Denial::IssuedAtMissing)?;
     let (now, skew) = (millis(now), duration_millis(required.clock_skew));
     let max_age = duration_millis(required.rules.max_age);
@@ -225,7 +253,7 @@ fn audiences(aud: Value<'_>) -> Option<Box<[Box<str>]>> {
 }
 
 /// One audience must be the service's and a purpose of the key.
-fn check_audience(claims: &Authentic, key: &AccessKey, rules: &TokenRules) -> Result<(), Denial> {
+fn check_audience(claims: &Others, key: &AccessKey, rules: &TokenRules) -> Result<(), Denial> {
     let audiences = claims.audiences.as_ref().ok_or(Denial::AudienceMalformed)?;
     let mut accepted = rules.audiences.iter().filter(|audience| audiences.contains(audience)).peekable();
     if accepted.peek().is_none() {
@@ -235,7 +263,7 @@ fn check_audience(claims: &Authentic, key: &AccessKey, rules: &TokenRules) -> Re
     if in_scope { Ok(()) } else { Err(Denial::AudienceNotInKeyScope) }
 }
 
-fn check_protocol(claims: &Authentic, protocol: Option<Protocol>) -> Result<(), Denial> {
+fn check_protocol(claims: &Others, protocol: Option<Protocol>) -> Result<(), Denial> {
     match (protocol, &claims.protocol) {
         (Some(protocol), Some(claim)) if **claim != *protocol.claim() => Err(Denial::ProtocolMismatch),
         _ => Ok(()),

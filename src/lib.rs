@@ -14,6 +14,7 @@
 //! `filter -> authorizer -> claims, keys, carriage -> config -> jose, route -> request, denial`. No cycle.
 
 pub mod authorizer;
+mod bucket;
 pub mod carriage;
 pub mod claims;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod denial;
 mod filter;
 pub mod jose;
 pub mod keys;
+pub mod log_limit;
 pub mod reply;
 pub mod request;
 pub mod requests;

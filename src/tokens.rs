@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// The remembered tokens of one worker.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    by_text: LruCache<Box<str>, Remembered>,
+    by_text: LruCache<Rc<str>, Remembered>,
     bytes: usize,
 }
 
@@ -62,13 +62,13 @@ impl Default for Tokens {
 }
 
 impl Tokens {
-    /// What is remembered of exactly this text.
-    pub(crate) fn get(&mut self, text: &str) -> Option<Remembered> {
-        self.by_text.get(text).cloned()
+    /// What is remembered of exactly this text, and the text as it is kept.
+    pub(crate) fn get(&mut self, text: &str) -> Option<(Rc<str>, Remembered)> {
+        self.by_text.get_key_value(text).map(|(text, token)| (Rc::clone(text), token.clone()))
     }
 
     /// Remembers a token; the least recently used ones make room.
-    pub(crate) fn insert(&mut self, text: Box<str>, token: Remembered) {
+    pub(crate) fn insert(&mut self, text: Rc<str>, token: Remembered) {
         self.bytes = self.bytes.saturating_add(text.len());
         if let Some((former, _)) = self.by_text.push(text, token) {
             self.bytes = self.bytes.saturating_sub(former.len());

@@ -14,6 +14,22 @@ pub struct Removals {
     pub path: Option<Vec<u8>>,
 }
 
+/// Where the token stood, for a request that goes on with it.
+#[derive(Debug, Default)]
+pub(super) struct TakenFrom {
+    pub(super) authorization: Option<Box<[u8]>>,
+    pub(super) path: Option<Box<[u8]>>,
+}
+
+impl TakenFrom {
+    pub(super) fn of(removal: &Removal<'_>) -> Self {
+        Self {
+            authorization: removal.authorization.first().map(|value| (*value).into()),
+            path: removal.path.as_ref().map(|edit| edit.with_token.into()),
+        }
+    }
+}
+
 /// What to change on an allowed request before it goes on, in this order.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Edits {
@@ -32,7 +48,7 @@ impl Edits {
 }
 
 impl Removals {
-    pub(super) fn new(mut headers: Vec<Vec<u8>>, removal: &Removal) -> Self {
+    pub(super) fn new(mut headers: Vec<Vec<u8>>, removal: &Removal<'_>) -> Self {
         if !removal.authorization.is_empty() {
             headers.push(HEADER.into());
         }

@@ -106,7 +106,8 @@ struct Request {
     waiter: WaiterId,
     protects: Protects,
     drm: Option<Drm>,
-    removal: Removal,
+    /// Kept only if the token is to go on.
+    taken_from: edits::TakenFrom,
     body: Announced,
     /// The plain license request of a Trust Tunnel, once it is decrypted.
     opened: Option<tunnel::Opened>,
@@ -144,7 +145,7 @@ struct Grant {
 
 #[derive(Debug)]
 enum Credential {
-    Token { text: Box<str>, verified: Verified },
+    Token { text: Rc<str>, verified: Verified },
     Document(cpix::SignedSubject),
 }
 
@@ -193,14 +194,20 @@ impl Authorizer {
             Handling::Deny => (Protects::Nothing, None),
         };
         let body = Announced::read(head, self.config.max_body_bytes);
-        let request = |removal| Request { waiter, protects, drm, removal, body, opened: None };
+        let forward_token = self.config.upstream.forward_token;
+        let request = |removal: &Removal<'_>| {
+            let taken_from = if forward_token { edits::TakenFrom::of(removal) } else { edits::TakenFrom::default() };
+            Request { waiter, protects, drm, taken_from, body, opened: None }
+        };
         let is_license = matches!(protects, Protects::License | Protects::Nothing);
         let (removal, step) = if protects == Protects::SignedCpix {
-            let request = request(Removal::all(head));
-            (request.removal.clone(), self.on_signed_cpix(head, request, now))
+            let removal = Removal::all(head);
+            let request = request(&removal);
+            (removal, self.on_signed_cpix(head, request, now))
         } else if is_license && tunnel::is_tunnel(head) {
-            let request = request(Removal::all(head));
-            (request.removal.clone(), self.on_tunnel(request))
+            let removal = Removal::all(head);
+            let request = request(&removal);
+            (removal, self.on_tunnel(request))
         } else {
             let Carriage { token, removal } = Carriage::read(head);
             let step = match token {
@@ -208,7 +215,7 @@ impl Authorizer {
                     deny(Denial::TunnelMode { tunnel: false })
                 }
                 Err(denial) => deny(denial),
-                Ok(text) => self.on_token(text.into(), request(removal.clone()), now),
+                Ok(text) => self.on_token(&text, request(&removal), now),
             };
             (removal, step)
         };

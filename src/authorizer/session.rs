@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use log::info;
 
+use super::edits::TakenFrom;
 use super::{Authorizer, Credential, Decision, Edits, Grant, Request, Stage, Step, deny};
-use crate::carriage::{HEADER, Removal};
+use crate::carriage::HEADER;
 use crate::claims::Verified;
 use crate::clock::Now;
 use crate::denial::{Denial, KeyRefusal};
@@ -132,9 +133,9 @@ impl Authorizer {
         match request.opened {
             Some(opened) => opened.apply(client_token, &mut edits),
             None if client_token.is_some() => {
-                let Removal { authorization, path } = request.removal;
-                edits.set.extend(authorization.into_iter().next().map(|value| (HEADER.into(), value)));
-                edits.set.extend(path.map(|edit| (":path".into(), edit.with_token)));
+                let TakenFrom { authorization, path } = request.taken_from;
+                edits.set.extend(authorization.map(|value| (HEADER.into(), value.into())));
+                edits.set.extend(path.map(|value| (":path".into(), value.into())));
             }
             None => {}
         }

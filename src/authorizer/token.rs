@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use super::{Authorizer, Credential, Grant, Protects, Request, Stage, Step, deny};
-use crate::claims::{Authentic, Extract, Requirements, Verified};
+use crate::claims::{Authentic, Extract, Requirements, UntrustedClaims, Verified};
 use crate::clock::Now;
 use crate::config::{TokenRules, TunnelMode};
 use crate::denial::{Denial, KeyRefusal};
+use crate::jose::json::Object;
 use crate::jose::jwk::AccessKey;
 use crate::jose::token::{Kid, UntrustedToken};
 use crate::keys::Resolution;
@@ -15,14 +16,13 @@ use crate::tokens::Remembered;
 /// A token whose form is right and whose key is awaited.
 #[derive(Debug)]
 pub(super) struct Read {
-    text: Box<str>,
-    token: UntrustedToken,
+    token: UntrustedToken<UntrustedClaims>,
     kid: Kid,
 }
 
 impl Authorizer {
-    pub(super) fn on_token(&mut self, text: Box<str>, request: Request, now: Now) -> Step {
-        if let Some(remembered) = self.tokens.as_mut().and_then(|tokens| tokens.get(&text))
+    pub(super) fn on_token(&mut self, text: &str, request: Request, now: Now) -> Step {
+        if let Some((text, remembered)) = self.tokens.as_mut().and_then(|tokens| tokens.get(text))
             // Past its freshness, or after it was replaced, the key is looked at together with the token.
             && let Resolution::Key(key) = self.keys.access(&remembered.kid, request.waiter, now)
             && key.fingerprint == remembered.fingerprint
@@ -42,13 +42,16 @@ impl Authorizer {
     }
 
     /// Rows 8 to 10 of the table of decisions, as far as they need no key.
-    fn read_token(&self, text: Box<str>) -> Result<Read, Denial> {
-        let token = UntrustedToken::parse(&text, self.config.max_token_bytes)?;
+    fn read_token(&self, text: &str) -> Result<Read, Denial> {
+        let headers = &self.config.upstream.claim_headers;
+        let extract = Extract { headers, session: self.config.session.is_some() };
+        let read = |claims: &Object<'_>| UntrustedClaims::read(claims, extract);
+        let token = UntrustedToken::parse_with(text.into(), self.config.max_token_bytes, read)?;
         if token.header().is_session_token {
             return Err(Denial::SessionTokenPresented);
         }
         let kid = token.header().kid.clone().ok_or(Denial::AccessKey(KeyRefusal::NoName))?;
-        Ok(Read { text, token, kid })
+        Ok(Read { token, kid })
     }
 
     pub(super) fn on_token_key(&mut self, request: Request, read: Read, now: Now) -> Step {
@@ -57,10 +60,9 @@ impl Authorizer {
             Resolution::Refused(denial) => return deny(denial),
             Resolution::Key(key) => key,
         };
-        let headers = &self.config.upstream.claim_headers;
-        let extract = Extract { headers, session: self.config.session.is_some() };
-        let Read { text, token, kid } = read;
-        let authentic = match Authentic::new(&token, &key, extract) {
+        let Read { token, kid } = read;
+        let text = Rc::clone(token.text());
+        let authentic = match Authentic::new(token, &key) {
             Err(denial) => return deny(denial),
             Ok(authentic) => Rc::new(authentic),
         };
@@ -71,7 +73,7 @@ impl Authorizer {
         let kid = Rc::new(kid);
         if let Some(tokens) = &mut self.tokens {
             let (kid, fingerprint) = (Rc::clone(&kid), key.fingerprint);
-            tokens.insert(text.clone(), Remembered { kid, fingerprint, authentic, session: None });
+            tokens.insert(Rc::clone(&text), Remembered { kid, fingerprint, authentic, session: None });
         }
         self.on_verified(request, Grant { kid, key, credential: Credential::Token { text, verified } }, now)
     }

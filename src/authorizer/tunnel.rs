@@ -59,7 +59,7 @@ impl Authorizer {
             Err(denial) => deny(denial),
             Ok(TunnelRequest { license_request, jwt, content_type }) => {
                 request.opened = Some(Opened { body: license_request, content_type });
-                self.on_token(jwt, request, now)
+                self.on_token(&jwt, request, now)
             }
         }
     }

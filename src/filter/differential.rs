@@ -5,6 +5,7 @@
 //! is built without.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{host, verify};
-use crate::jose::jwk::{AccessKey, KeyDocument, Provenance};
+use crate::jose::jwk::{AccessKey, Key, KeyDocument, Provenance, Ring};
 use crate::jose::native::{Question, Verify};
 use crate::jose::token::Kid;
 use crate::reply::Reply;
@@ -44,8 +45,9 @@ fn recorded(question: Question<'_>) -> Option<bool> {
     said
 }
 
-fn access_key(document: &str, native: Option<Verify>) -> Option<Box<AccessKey>> {
+fn access_key(document: &str, native: Option<Verify>) -> Option<Rc<AccessKey>> {
     let provenance = Provenance {
+        ring: Ring::Access,
         default_owner: Some("probe"),
         default_audiences: &[],
         symmetric: false,
@@ -53,7 +55,7 @@ fn access_key(document: &str, native: Option<Verify>) -> Option<Box<AccessKey>> 
         native,
     };
     match KeyDocument::parse_one(document.as_bytes(), &Kid::new("k")?, provenance) {
-        Ok(KeyDocument::Enabled(key)) => Some(key),
+        Ok(KeyDocument::Enabled { key: Key::Access(key), .. }) => Some(key),
         _ => None,
     }
 }

@@ -63,7 +63,7 @@ impl Http {
             self.settle_due(plugin, now)
         });
         if let Some(decision) = decision {
-            self.stream.conclude(decision);
+            plugin.conclude(&self.stream, decision);
         }
     }
 
@@ -98,7 +98,10 @@ impl Context for Http {}
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         if let Some(decision) = self.decide(end_of_stream) {
-            self.stream.conclude(decision);
+            match &self.plugin {
+                Some(plugin) => drop(plugin.conclude(&self.stream, decision)),
+                None => self.stream.refuse(&Denial::HeadersUnreadable),
+            }
         }
         self.hold_unless_passed()
     }
@@ -120,8 +123,10 @@ impl HttpContext for Http {
         let names = trailers.as_ref().map(HeaderMap::pairs).map(|pairs| pairs.into_iter().map(|(name, _)| name));
         let copies = names.and_then(|names| self.plugin.as_ref()?.client_copies(names));
         let Some(copies) = copies else {
-            if self.stream.phase.get() != Phase::Refused {
-                self.stream.refuse(&Denial::HeadersUnreadable);
+            match &self.plugin {
+                _ if self.stream.phase.get() == Phase::Refused => {}
+                Some(plugin) => plugin.refuse(&self.stream, &Denial::HeadersUnreadable),
+                None => self.stream.refuse(&Denial::HeadersUnreadable),
             }
             return Action::Pause;
         };

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use log::{info, warn};
 use proxy_wasm::types::{BufferType, MapType};
@@ -14,6 +15,7 @@ use crate::config::KeySource;
 use crate::denial::Denial;
 use crate::keys::answer::Answer;
 use crate::keys::{Consultation, FetchId, KeyRequest, Places, SharedView, WaiterId, Write};
+use crate::log_limit::LogLimit;
 use crate::reply::Reply;
 use crate::request::RequestHead;
 use crate::requests::{Due, Requests};
@@ -48,6 +50,9 @@ struct State {
     /// Of the requests that are held.
     streams: BTreeMap<WaiterId, Stream>,
     warned_of_cluster: bool,
+    log_limit: LogLimit,
+    /// When something last happened, monotonic.
+    last: Duration,
 }
 
 /// The shared data around one request to the key service.
@@ -95,7 +100,13 @@ impl Plugin {
     pub(super) fn new(configuration: Vec<u8>, authorizer: Authorizer) -> Self {
         let max_body_bytes = authorizer.config().max_body_bytes;
         let requests = Requests::new(authorizer);
-        let state = State { requests, streams: BTreeMap::new(), warned_of_cluster: false };
+        let state = State {
+            requests,
+            streams: BTreeMap::new(),
+            warned_of_cluster: false,
+            log_limit: LogLimit::default(),
+            last: Duration::ZERO,
+        };
         Self { configuration, nested: Cell::new(false), max_body_bytes, state: RefCell::new(state) }
     }
 
@@ -113,6 +124,7 @@ impl Plugin {
         now: Now,
     ) -> Option<(Removals, Option<Decision>)> {
         self.with(|state| {
+            state.last = now.monotonic;
             let id = WaiterId(stream.id);
             let (removals, decision) = state.requests.on_head(head, id, now);
             if decision.is_none() {
@@ -189,7 +201,10 @@ impl Plugin {
 
     /// Time has passed.
     pub(super) fn on_tick(&self, now: Now) {
-        self.with(|state| state.requests.on_tick(now));
+        self.with(|state| {
+            state.last = now.monotonic;
+            state.requests.on_tick(now);
+        });
     }
 
     /// What has become due about requests that were held, with their streams.
@@ -216,12 +231,37 @@ impl Plugin {
             // A request that is gone needs no decision.
             if host::enter(stream.id)
                 && let Some(decision) = self.settle(WaiterId(stream.id), due, now)
-                && stream.conclude(decision)
+                && self.conclude(&stream, decision)
             {
                 host::continue_request();
             }
         }
         host::enter(context);
+    }
+
+    /// Carries out `decision` on the effective context, whose stream is `stream`, up to the call that lets the request go:
+    /// returns whether it may. A denied request is answered here.
+    pub(super) fn conclude(&self, stream: &Stream, decision: Decision) -> bool {
+        let denial = match decision {
+            Decision::Pass => None,
+            Decision::Allow(edits) => (!apply(&edits)).then_some(Denial::HeadersUnreadable),
+            Decision::Deny(denial) => Some(denial),
+        };
+        match denial {
+            None => stream.phase.set(Phase::Passed),
+            Some(denial) => self.refuse(stream, &denial),
+        }
+        stream.phase.get() == Phase::Passed
+    }
+
+    /// Answers the request of the effective context, whose stream is `stream`.
+    pub(super) fn refuse(&self, stream: &Stream, denial: &Denial) {
+        match self.with(|state| state.log_limit.admit(denial.code(), state.last)).flatten() {
+            None => {}
+            Some(0) => info!("denied {}: {denial}", denial.code()),
+            Some(left_out) => info!("denied {}: {denial} ({left_out} more were not logged)", denial.code()),
+        }
+        stream.refuse(denial);
     }
 
     /// The request is over, however it ended.
@@ -230,6 +270,14 @@ impl Plugin {
             state.streams.remove(&WaiterId(stream));
             state.requests.forget(WaiterId(stream));
         });
+    }
+}
+
+impl Stream {
+    /// Answers the request of the effective context.
+    pub(super) fn refuse(&self, denial: &Denial) {
+        self.phase.set(Phase::Refused);
+        host::reply(&Reply::new(denial, self.request_id.as_deref()), denial.code().name());
     }
 }
 
@@ -273,37 +321,6 @@ impl State {
             let cluster = store.and_then(|store| store.source().map(|source| source.cluster.clone()));
             warn!("cannot send to cluster {:?}: unknown, or without a healthy host", cluster.unwrap_or_default());
         }
-    }
-}
-
-impl Stream {
-    /// Carries out `decision` on the effective context, up to the call that lets the request go: returns whether it
-    /// may. A denied request is answered here.
-    pub(super) fn conclude(&self, decision: Decision) -> bool {
-        let denial = match decision {
-            Decision::Pass => None,
-            Decision::Allow(edits) => {
-                if apply(&edits) {
-                    None
-                } else {
-                    Some(Denial::HeadersUnreadable)
-                }
-            }
-            Decision::Deny(denial) => Some(denial),
-        };
-        match denial {
-            None => self.phase.set(Phase::Passed),
-            Some(denial) => self.refuse(&denial),
-        }
-        self.phase.get() == Phase::Passed
-    }
-
-    /// Answers the request of the effective context.
-    pub(super) fn refuse(&self, denial: &Denial) {
-        self.phase.set(Phase::Refused);
-        let reply = Reply::new(denial, self.request_id.as_deref());
-        info!("denied {}: {denial}", denial.code());
-        host::reply(&reply, denial.code().name());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Strict parsing of a compact JWS (RFC 7515 section 7.1). Owns the form; nothing that it returns is trusted yet.
 
 use std::fmt;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,13 +15,15 @@ pub const MAX_KID_BYTES: usize = 256;
 /// `typ` of the session tokens that this filter signs itself.
 pub(crate) const SESSION_TYP: &str = "mdrm-session+jwt";
 
-/// The decoded parts of a compact JWS whose form is right. Signature and claims are unchecked.
+/// The decoded parts of a compact JWS whose form is right. Signature and claims are unchecked; `C` is what was read from
+/// the claims.
 #[derive(Debug)]
-pub struct UntrustedToken {
-    /// What the signature covers: the first two parts with the dot between them, in ASCII.
-    signing_input: Box<str>,
+pub struct UntrustedToken<C = ()> {
+    text: Rc<str>,
+    /// Bytes of `text` that the signature covers: the first two parts with the dot between them.
+    signed: usize,
     header: Header,
-    payload: Vec<u8>,
+    claims: C,
     signature: Vec<u8>,
 }
 
@@ -63,12 +66,23 @@ pub struct Header {
 }
 
 impl UntrustedToken {
-    /// Splits and decodes `text`, which is at most `max_bytes` long.
+    /// Reads a token whose claims do not matter. See [`UntrustedToken::parse_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse(text: &str, max_bytes: usize) -> Result<Self, Denial> {
+        Self::parse_with(text.into(), max_bytes, |_| ())
+    }
+}
+
+impl<C> UntrustedToken<C> {
+    /// Splits and decodes `text`, which is at most `max_bytes` long, and lets `read` see the claims: once, since reading JSON
+    /// is a good part of what a token costs.
     ///
     /// # Errors
     /// A cause of MDRM-502: length, number of parts, base64url that is not canonical (padding, line ends, non-zero
     /// trailing bits), an empty header or payload, either not a strict JSON object (see [`Object::parse`]).
-    pub fn parse(text: &str, max_bytes: usize) -> Result<Self, Denial> {
+    pub fn parse_with(text: Rc<str>, max_bytes: usize, read: impl FnOnce(&Object<'_>) -> C) -> Result<Self, Denial> {
         if text.len() > max_bytes {
             return Err(Denial::TokenTooLong);
         }
@@ -78,13 +92,13 @@ impl UntrustedToken {
         else {
             return Err(Denial::NotThreeParts);
         };
-        let (signing_input, _) = text.rsplit_once('.').ok_or(Denial::NotThreeParts)?;
+        let signed = text.rfind('.').ok_or(Denial::NotThreeParts)?;
         let header = decode(header, Part::Header)?;
         let payload = decode(payload, Part::Payload)?;
         let signature = decode(signature, Part::Signature)?;
         let header = Header::read(&object(&header, Part::Header)?);
-        object(&payload, Part::Payload)?;
-        Ok(Self { signing_input: signing_input.into(), header, payload, signature })
+        let claims = read(&object(&payload, Part::Payload)?);
+        Ok(Self { signed, header, claims, signature, text })
     }
 
     /// The JOSE header, unchecked.
@@ -92,17 +106,19 @@ impl UntrustedToken {
         &self.header
     }
 
-    /// The claims, unchecked.
-    ///
-    /// # Errors
-    /// None in practice: [`Self::parse`] read the same bytes.
-    pub fn claims(&self) -> Result<Object<'_>, Denial> {
-        object(&self.payload, Part::Payload)
+    /// The token in compact form, as it came.
+    pub fn text(&self) -> &Rc<str> {
+        &self.text
+    }
+
+    /// What was read from the claims, unchecked.
+    pub fn into_claims(self) -> C {
+        self.claims
     }
 
     /// What the signature covers.
     pub fn signing_input(&self) -> &[u8] {
-        self.signing_input.as_bytes()
+        self.text.as_bytes().get(..self.signed).unwrap_or_default()
     }
 
     /// The decoded signature; may be empty.

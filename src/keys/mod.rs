@@ -3,7 +3,6 @@
 //! Sans-IO: [`Resolver`] takes questions, answers and the time, and hands out requests as data.
 
 pub mod answer;
-mod bucket;
 mod fetches;
 mod jitter;
 mod memory;

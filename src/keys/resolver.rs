@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::answer::{Answer, MAX_DOCUMENT_BYTES, MAX_SET_BYTES};
-use super::bucket::Bucket;
 use super::fetches::{Consultation, FetchId, KeyRequest, SharedView, Ticked, WaiterId, Write};
 use super::jitter::Jitter;
 use super::memory::{Learnt, Lookup, Memory, Span};
 use super::shared::{Note, Places, Record, SourceId, Topic};
 use super::{Resolution, Subject};
+use crate::bucket::Bucket;
 use crate::clock::Now;
 use crate::config::{KeyPath, KeySource, Keys};
 use crate::denial::Denial;
@@ -18,6 +18,10 @@ use crate::jose::jwk::Ring;
 use crate::jose::native::Verify;
 use crate::jose::token::Kid;
 
+/// Names that nobody has asked for before are asked about one in this time in the long run …
+const NEWCOMER_INTERVAL: Duration = Duration::from_millis(10);
+/// … and this many at once after a pause, so that a proxy that starts soon knows the keys in use.
+const NEWCOMER_BURST: u32 = 200;
 /// How long a worker's note that it asks outlives the time-out of its request.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// How long past its freshness an answer that cannot be shared keeps workers from taking turns.
@@ -65,7 +69,7 @@ impl Resolver {
             queue: VecDeque::new(),
             newcomers: VecDeque::new(),
             deferred: Vec::new(),
-            bucket: Bucket::default(),
+            bucket: Bucket::new(NEWCOMER_BURST, NEWCOMER_INTERVAL),
             waiting: BTreeMap::new(),
             next_fetch: 0,
         }
