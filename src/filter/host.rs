@@ -2,7 +2,6 @@
 //! values that are not UTF-8 and on statuses that they do not know, and a panic ends the worker's VM.
 #![allow(unsafe_code, reason = "the ABI of proxy-wasm is a C interface; this is the one module that speaks it")]
 
-use std::ops::Range;
 use std::ptr::null_mut;
 use std::time::Duration;
 
@@ -117,54 +116,35 @@ pub(super) fn random() -> Option<[u8; 16]> {
 }
 
 /// A map of headers or trailers as the host serialised it.
-pub(super) struct HeaderMap {
-    bytes: Vec<u8>,
-    pairs: Vec<(Range<usize>, Range<usize>)>,
-}
+pub(super) struct HeaderMap(Vec<u8>);
 
 impl HeaderMap {
-    /// Reads a whole map; none if the host has no such map or what it wrote does not add up.
+    /// Reads a whole map; none if the host has no such map.
     pub(super) fn read(kind: MapType) -> Option<Self> {
         let (mut data, mut size) = (null_mut(), 0);
         // SAFETY: as in `buffer`.
         let status = unsafe { proxy_get_header_map_pairs(kind as u32, &mut data, &mut size) };
-        if status != OK {
-            return None;
+        (status == OK).then(|| Self(take(data, size)))
+    }
+
+    /// Names and values in the order of the wire; none if what the host wrote does not add up. The ABI's form: count, then
+    /// the lengths of each name and value, then the texts, each with a NUL behind it.
+    pub(super) fn pairs(&self) -> Option<Vec<(&[u8], &[u8])>> {
+        if self.0.is_empty() {
+            return Some(Vec::new());
         }
-        let bytes = take(data, size);
-        let pairs = if bytes.is_empty() { Vec::new() } else { pair_ranges(&bytes)? };
-        Some(Self { bytes, pairs })
+        let (count, rest) = self.0.split_first_chunk()?;
+        let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
+        let (mut lengths, mut texts) = rest.split_at_checked(count.checked_mul(8)?)?;
+        let mut text = || {
+            let (length, more) = lengths.split_first_chunk()?;
+            lengths = more;
+            let (text, behind) = texts.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+            texts = behind.get(1..)?;
+            Some(text)
+        };
+        (0..count).map(|_| Some((text()?, text()?))).collect()
     }
-
-    /// Names and values in the order of the wire.
-    pub(super) fn pairs(&self) -> Vec<(&[u8], &[u8])> {
-        let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
-        self.pairs.iter().map(|(name, value)| (slice(name), slice(value))).collect()
-    }
-}
-
-/// The ABI's form: count, then the lengths of each name and value, then the texts, each with a NUL behind it.
-fn pair_ranges(bytes: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
-    let number = |at: usize| {
-        let four = bytes.get(at..at.checked_add(4)?)?;
-        usize::try_from(u32::from_le_bytes(four.try_into().ok()?)).ok()
-    };
-    let count = number(0)?;
-    let mut at = count.checked_mul(8)?.checked_add(4)?;
-    if at > bytes.len() {
-        return None;
-    }
-    let mut text = |length: usize| {
-        let range = at..at.checked_add(length)?;
-        at = range.end.checked_add(1)?;
-        (at <= bytes.len()).then_some(range)
-    };
-    let mut pairs = Vec::with_capacity(count);
-    for index in 0..count {
-        let lengths = index.checked_mul(8)?.checked_add(4)?;
-        pairs.push((text(number(lengths)?)?, text(number(lengths.checked_add(4)?)?)?));
-    }
-    Some(pairs)
 }
 
 /// Removes every header of this name.

@@ -35,7 +35,7 @@ impl Http {
         else {
             return denied;
         };
-        let pairs = map.pairs();
+        let Some(pairs) = map.pairs() else { return denied };
         let head = RequestHead::new(&pairs, end_of_stream);
         self.stream.request_id = head.first("x-request-id").map(Rc::from);
         let Some((removals, decision)) = plugin.on_head(head, &self.stream, now) else {
@@ -120,7 +120,8 @@ impl HttpContext for Http {
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
         let map = MapType::HttpRequestTrailers;
         let trailers = HeaderMap::read(map);
-        let names = trailers.as_ref().map(HeaderMap::pairs).map(|pairs| pairs.into_iter().map(|(name, _)| name));
+        let pairs = trailers.as_ref().and_then(HeaderMap::pairs);
+        let names = pairs.map(|pairs| pairs.into_iter().map(|(name, _)| name));
         let copies = names.and_then(|names| self.plugin.as_ref()?.client_copies(names));
         let Some(copies) = copies else {
             match &self.plugin {

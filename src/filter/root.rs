@@ -62,7 +62,7 @@ impl Root {
         let Some((plugin, request)) = self.callouts.remove(&token) else { return };
         // The host tells of a callout without an answer by an answer without headers.
         let map = if headers == 0 { None } else { HeaderMap::read(MapType::HttpCallResponseHeaders) };
-        let pairs = map.as_ref().map(HeaderMap::pairs).unwrap_or_default();
+        let pairs = map.as_ref().and_then(HeaderMap::pairs).unwrap_or_default();
         let values = |name: &[u8]| pairs.iter().filter(|(n, _)| *n == name).map(|(_, v)| *v).collect::<Vec<_>>();
         let first = |name: &[u8]| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
         let status = first(b":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
