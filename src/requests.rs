@@ -89,7 +89,7 @@ impl Requests {
     /// The whole body of `id`, after [`Due::Body`]; none if the host has lost it. The decision unless it is held on.
     pub fn on_whole_body(&mut self, id: WaiterId, body: Option<&[u8]>, now: Now) -> Option<Decision> {
         let Held { waiting, body: progress, body_due } = self.held.remove(&id)?;
-        let Some(body) = body else { return Some(Decision::Deny(Denial::BodyUnreadable)) };
+        let Some(body) = body else { return Some(self.authorizer.refuse(Denial::BodyUnreadable)) };
         let step = self.authorizer.on_body(*waiting, body, now);
         match self.hold(step, progress, body_due) {
             // One body is asked for once.
@@ -116,7 +116,7 @@ impl Requests {
         for id in turned_away {
             if self.held.remove(&id).is_some() {
                 let denial = Denial::TooManyWaiting { retry_after: 1 };
-                self.due.push((id, Due::Decision(Decision::Deny(denial))));
+                self.due.push((id, Due::Decision(self.authorizer.refuse(denial))));
             }
         }
         let late =
@@ -125,7 +125,7 @@ impl Requests {
         for id in late {
             if let Some(Held { waiting, .. }) = self.held.remove(&id) {
                 let denial = waiting.body_denial(BodyFault::Timeout);
-                self.due.push((id, Due::Decision(Decision::Deny(denial))));
+                self.due.push((id, Due::Decision(self.authorizer.refuse(denial))));
             }
         }
     }
@@ -156,13 +156,20 @@ impl Requests {
     /// Holds a request that waits; what is due about it otherwise.
     fn hold(&mut self, step: Step, body: Body, body_due: Duration) -> Option<Due> {
         match step {
-            Step::Done(decision) => Some(Due::Decision(decision)),
+            Step::Done(decision) => Some(self.decided(decision)),
             Step::Wait(waiting) => {
                 let id = waiting.waiter();
                 self.held.insert(id, Held { waiting, body, body_due });
                 self.body_due(id)
             }
         }
+    }
+
+    fn decided(&self, decision: Decision) -> Due {
+        Due::Decision(match decision {
+            Decision::Deny(denial) => self.authorizer.refuse(denial),
+            other => other,
+        })
     }
 
     /// What is due about the body of a request that is held.
@@ -181,7 +188,7 @@ impl Requests {
             return Some(Due::Body);
         };
         let Held { waiting, .. } = self.held.remove(&id)?;
-        Some(Due::Decision(Decision::Deny(waiting.body_denial(fault))))
+        Some(Due::Decision(self.authorizer.refuse(waiting.body_denial(fault))))
     }
 }
 

@@ -81,7 +81,12 @@ pub enum Decision {
     Allow(Edits),
     /// Is answered with the denial; nothing of it reaches the upstream.
     Deny(Denial),
+    /// Goes on as it came, with the code of the denial in [`WOULD_DENY`]: `report_only` is set.
+    Report(Denial),
 }
+
+/// The header that tells the upstream of a request that is let pass by `report_only` alone.
+pub const WOULD_DENY: &str = "x-mdrm-would-deny";
 
 /// A request that was read and lacks a key or its body. Consumed by [`Authorizer::resume`] or [`Authorizer::on_body`], so
 /// that no event is used twice.
@@ -219,7 +224,14 @@ impl Authorizer {
             };
             (removal, step)
         };
+        // A request that may have to go on as it came keeps its token.
+        let removal = if self.config.report_only { Removal::default() } else { removal };
         (Removals::new(ours, &removal), step)
+    }
+
+    /// What becomes of a request that is refused.
+    pub fn refuse(&self, denial: Denial) -> Decision {
+        if self.config.report_only { Decision::Report(denial) } else { Decision::Deny(denial) }
     }
 
     /// Goes on with a request whose key may have come. One that waits for its body waits on.
@@ -237,7 +249,7 @@ impl Authorizer {
     /// Goes on with a request whose whole body has come. One that waits for a key waits on.
     pub fn on_body(&mut self, waiting: Waiting, body: &[u8], now: Now) -> Step {
         if let Some(fault) = self.body_fault(body.len()) {
-            return Step::Done(Decision::Deny(waiting.body_denial(fault)));
+            return deny(waiting.body_denial(fault));
         }
         let Waiting { request, stage } = waiting;
         match stage {

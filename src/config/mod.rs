@@ -51,6 +51,8 @@ pub struct Config {
     pub session: Option<Session>,
     /// Encrypted license requests.
     pub tunnel: Tunnel,
+    /// Decide and tell, and let every request go on.
+    pub report_only: bool,
 }
 
 /// `session`: the token that the upstream gets.
@@ -151,12 +153,9 @@ impl Config {
     /// Reads the plugin configuration. `environment` looks up a variable of the VM, for `${NAME}` in header values.
     ///
     /// # Errors
-    /// [`ConfigError`] names the first member that is unknown, of a wrong type, outside its range, or not supported yet.
+    /// [`ConfigError`] names the first member that is unknown, of a wrong type, or outside its range.
     pub fn from_json(json: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let plugin = parse(json)?;
-        if plugin.report_only == Some(true) {
-            return refuse("report_only", "not supported yet");
-        }
         let raw::Services { license, cpix, signed_cpix } = plugin.services;
         let bind_content = cpix.bind_content.unwrap_or(false);
         let cpix = raw::Service { audiences: cpix.audiences, max_age: cpix.max_age, versions: cpix.versions };
@@ -202,6 +201,7 @@ impl Config {
                 mode: plugin.trust_tunnel.mode.unwrap_or(TunnelMode::Permissive),
                 keys: master.transpose()?.map(Rc::new),
             },
+            report_only: plugin.report_only.unwrap_or(false),
             keys: Rc::new(keys),
         })
     }

@@ -27,28 +27,33 @@ impl Http {
         Self { root, plugin, stream: Stream { id, phase: Rc::new(Cell::new(Phase::Undecided)), request_id: None } }
     }
 
-    /// Reads the head, removes what must go, and returns the decision unless the request is held.
-    fn decide(&mut self, end_of_stream: bool) -> Option<Decision> {
-        let denied = Some(Decision::Deny(Denial::HeadersUnreadable));
-        let (Some(plugin), Some(map), Some(now)) =
-            (self.plugin.clone(), HeaderMap::read(MapType::HttpRequestHeaders), host::now())
-        else {
-            return denied;
-        };
-        let Some(pairs) = map.pairs() else { return denied };
+    /// Reads the head, removes what must go, and returns the decision unless the request is held. None of it was done if
+    /// the host does not hand over or change the head.
+    fn decide(&mut self, plugin: &Plugin, end_of_stream: bool) -> Result<Option<Decision>, Denial> {
+        let map = HeaderMap::read(MapType::HttpRequestHeaders).ok_or(Denial::HeadersUnreadable)?;
+        let pairs = map.pairs().ok_or(Denial::HeadersUnreadable)?;
+        let now = host::now().ok_or(Denial::HeadersUnreadable)?;
         let head = RequestHead::new(&pairs, end_of_stream);
         self.stream.request_id = head.first("x-request-id").map(Rc::from);
-        let Some((removals, decision)) = plugin.on_head(head, &self.stream, now) else {
-            return denied;
-        };
+        let (removals, decision) = plugin.on_head(head, &self.stream, now).ok_or(Denial::HeadersUnreadable)?;
         if !remove(&removals) {
             plugin.forget(self.stream.id);
-            return denied;
+            return Err(Denial::HeadersUnreadable);
         }
         if decision.is_none() || plugin.has_requests(now) {
-            self.tick(&plugin);
+            self.tick(plugin);
         }
-        decision.or_else(|| self.settle_due(&plugin, now))
+        Ok(decision.or_else(|| self.settle_due(plugin, now)))
+    }
+
+    /// Removes what a client must not send; none if the host does not hand over the trailers.
+    fn strip_trailers(&self, plugin: &Plugin) -> Option<()> {
+        let map = MapType::HttpRequestTrailers;
+        let trailers = HeaderMap::read(map)?;
+        for name in plugin.client_copies(trailers.pairs()?.into_iter().map(|(name, _)| name))? {
+            host::remove(map, &name);
+        }
+        Some(())
     }
 
     /// What an event about the body has made due, up to the decision.
@@ -97,11 +102,13 @@ impl Context for Http {}
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        if let Some(decision) = self.decide(end_of_stream) {
-            match &self.plugin {
-                Some(plugin) => drop(plugin.conclude(&self.stream, decision)),
-                None => self.stream.refuse(&Denial::HeadersUnreadable),
-            }
+        let Some(plugin) = self.plugin.clone() else {
+            self.stream.refuse(&Denial::HeadersUnreadable);
+            return Action::Pause;
+        };
+        let decision = self.decide(&plugin, end_of_stream).unwrap_or_else(|denial| Some(plugin.refused(denial)));
+        if let Some(decision) = decision {
+            plugin.conclude(&self.stream, decision);
         }
         self.hold_unless_passed()
     }
@@ -118,26 +125,17 @@ impl HttpContext for Http {
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        let map = MapType::HttpRequestTrailers;
-        let trailers = HeaderMap::read(map);
-        let pairs = trailers.as_ref().and_then(HeaderMap::pairs);
-        let names = pairs.map(|pairs| pairs.into_iter().map(|(name, _)| name));
-        let copies = names.and_then(|names| self.plugin.as_ref()?.client_copies(names));
-        let Some(copies) = copies else {
-            match &self.plugin {
-                _ if self.stream.phase.get() == Phase::Refused => {}
-                Some(plugin) => plugin.refuse(&self.stream, &Denial::HeadersUnreadable),
-                None => self.stream.refuse(&Denial::HeadersUnreadable),
+        let Some(plugin) = &self.plugin else { return self.hold_unless_passed() };
+        match self.strip_trailers(plugin) {
+            // Of a request that passed, the upstream has the rest already: what is left is to end it.
+            None if self.stream.phase.get() != Phase::Refused => {
+                let decision = plugin.refused(Denial::HeadersUnreadable);
+                plugin.conclude(&self.stream, decision);
             }
-            return Action::Pause;
-        };
-        for name in copies {
-            host::remove(map, &name);
-        }
-        if self.stream.phase.get() == Phase::Undecided
-            && let Some(plugin) = &self.plugin
-        {
-            self.on_body_due(plugin.on_trailers(self.stream.id));
+            Some(()) if self.stream.phase.get() == Phase::Undecided => {
+                self.on_body_due(plugin.on_trailers(self.stream.id));
+            }
+            _ => {}
         }
         self.hold_unless_passed()
     }

@@ -9,7 +9,7 @@ use log::{info, warn};
 use proxy_wasm::types::{BufferType, MapType};
 
 use super::host::{self, Shared, Written};
-use crate::authorizer::{Authorizer, Decision, Edits, Removals};
+use crate::authorizer::{Authorizer, Decision, Edits, Removals, WOULD_DENY};
 use crate::clock::Now;
 use crate::config::KeySource;
 use crate::denial::Denial;
@@ -242,26 +242,36 @@ impl Plugin {
     /// Carries out `decision` on the effective context, whose stream is `stream`, up to the call that lets the request go:
     /// returns whether it may. A denied request is answered here.
     pub(super) fn conclude(&self, stream: &Stream, decision: Decision) -> bool {
-        let denial = match decision {
-            Decision::Pass => None,
-            Decision::Allow(edits) => (!apply(&edits)).then_some(Denial::HeadersUnreadable),
-            Decision::Deny(denial) => Some(denial),
+        let decision = match decision {
+            Decision::Allow(edits) if !apply(&edits) => self.refused(Denial::HeadersUnreadable),
+            decision => decision,
         };
-        match denial {
-            None => stream.phase.set(Phase::Passed),
-            Some(denial) => self.refuse(stream, &denial),
+        match decision {
+            Decision::Pass | Decision::Allow(_) => stream.phase.set(Phase::Passed),
+            Decision::Deny(denial) => {
+                self.log("denied", &denial);
+                stream.refuse(&denial);
+            }
+            Decision::Report(denial) => {
+                self.log("would deny", &denial);
+                host::replace(MapType::HttpRequestHeaders, WOULD_DENY.as_bytes(), denial.code().name().as_bytes());
+                stream.phase.set(Phase::Passed);
+            }
         }
         stream.phase.get() == Phase::Passed
     }
 
-    /// Answers the request of the effective context, whose stream is `stream`.
-    pub(super) fn refuse(&self, stream: &Stream, denial: &Denial) {
+    /// What becomes of a request that the filter itself cannot serve.
+    pub(super) fn refused(&self, denial: Denial) -> Decision {
+        self.with(|state| state.requests.authorizer().refuse(denial.clone())).unwrap_or(Decision::Deny(denial))
+    }
+
+    fn log(&self, done: &str, denial: &Denial) {
         match self.with(|state| state.log_limit.admit(denial.code(), state.last)).flatten() {
             None => {}
-            Some(0) => info!("denied {}: {denial}", denial.code()),
-            Some(left_out) => info!("denied {}: {denial} ({left_out} more were not logged)", denial.code()),
+            Some(0) => info!("{done} {}: {denial}", denial.code()),
+            Some(left_out) => info!("{done} {}: {denial} ({left_out} more were not logged)", denial.code()),
         }
-        stream.refuse(denial);
     }
 
     /// The request is over, however it ended.

@@ -108,7 +108,6 @@ fn refused() -> Vec<(String, &'static str)> {
         ("upstream.forward_tokens", json!(true)),
         ("trust_tunnel.mode", json!("strict")),
         ("report_only", json!("no")),
-        ("report_only", json!(true)),
         ("session", json!({"keys": {"cluster": "keys", "headers": {"x": SECRET}}, "issuer": "a"})),
         ("trust_tunnel.keys", json!({"headers": {"x": SECRET}})),
         ("upstream.payload_header", json!("x-request-id")),
@@ -239,6 +238,7 @@ fn members_at_the_ends_of_their_ranges_and_defaults_spelled_out_are_accepted() {
         ("services", json!({"cpix": {"bind_content": true}})),
         ("routes", json!([{"path": "/cpix", "service": "signed_cpix"}])),
         ("report_only", json!(false)),
+        ("report_only", json!(true)),
     ] {
         let plugin = with(path, value);
         if !rig.envoy.push(listener(&plugin)) {

@@ -5,11 +5,14 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::now;
 use crate::reply::{ensure, is_denial, shown};
 use crate::support::envoy::{Envoy, Listener, Setup};
 use crate::support::exchange::{Answered, Received};
 use crate::support::key_service::KeyService;
+use crate::support::signer::Document;
 use crate::support::table::{Arrived, Case, EnvoyAnswer, Outcome, Plugin, Version, table};
 use crate::support::upstream::{LICENSE_BODY, Upstream};
 use crate::support::{client, h2_client};
@@ -52,9 +55,29 @@ fn every_row_of_the_table_is_decided_alike_over_both_versions_of_http() {
     no_token_in_any_log(&envoy, &run);
 }
 
+#[test]
+fn report_only_lets_every_row_pass_and_tells_the_upstream() {
+    let (upstream, keys) = (Upstream::start(), KeyService::of_the_table());
+    let setup = Setup::new(upstream.address()).cluster("keys", keys.address());
+    let listener =
+        |plugin: Plugin| Listener::new(&plugin.name(), &plugin.configuration().with("report_only", json!(true)));
+    let envoy = Envoy::start(Plugin::ALL.into_iter().map(listener).fold(setup, Setup::listener));
+    let mut run = Run { report_only: true, ..Run::default() };
+    run.every_row("HTTP/1.1", &envoy, &upstream, |address, case, id| {
+        let send = || client::exchange(address, &case.request, &[("x-case", id)]).map_err(|error| error.to_string());
+        (case.request.version != Version::Http2).then(send)
+    });
+    let failures = &run.failures;
+    assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), run.requests, failures.join("\n"));
+    assert!(run.requests > 1500, "{} requests are too few", run.requests);
+    envoy.assert_healthy();
+}
+
 /// What came of the rows so far.
 #[derive(Default)]
 struct Run {
+    /// The rows as they are where `report_only` is set.
+    report_only: bool,
     requests: usize,
     failures: Vec<String>,
     /// Signatures that were sent, with the row's name.
@@ -74,7 +97,7 @@ impl Run {
     ) {
         for plugin in Plugin::ALL {
             let address = envoy.address(&plugin.name());
-            let mut rows = FreshRows::default();
+            let mut rows = FreshRows { report_only: self.report_only, ..FreshRows::default() };
             for row in 0.. {
                 let Some(case) = rows.get(row) else { break };
                 if case.plugin != plugin || matches!(case.envoy, EnvoyAnswer::Rewrites(_)) {
@@ -127,6 +150,7 @@ fn signature(token: &str) -> Option<String> {
 /// The table, made anew every few seconds, so that no token gets older than its row says.
 #[derive(Default)]
 struct FreshRows {
+    report_only: bool,
     made: Option<Instant>,
     rows: Vec<Case>,
 }
@@ -134,7 +158,8 @@ struct FreshRows {
 impl FreshRows {
     fn get(&mut self, row: usize) -> Option<&Case> {
         if self.made.is_none_or(|made| made.elapsed() > Duration::from_secs(4)) {
-            self.rows = table(now());
+            let rows = table(now()).into_iter();
+            self.rows = rows.map(|row| if self.report_only { row.report_only() } else { row }).collect();
             self.made = Some(Instant::now());
         }
         self.rows.get(row)

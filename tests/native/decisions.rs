@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use mdrm_authz::authorizer::Platform;
 use mdrm_authz::denial::Code;
+use serde_json::json;
 
 use crate::proxy::{Outcome, Proxy};
+use crate::support::signer::Document;
 use crate::support::table::{Arrived, Case, Outcome as Expected, Plugin, table};
 
 /// A moment of the past: the core has no clock of its own.
@@ -40,6 +42,22 @@ fn decides_every_row(remember_tokens: bool) {
         }
     }
     assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), rows.len(), failures.join("\n"));
+}
+
+#[test]
+fn report_only_lets_every_row_pass_and_tells() {
+    let mut proxies: HashMap<Plugin, Proxy> = HashMap::new();
+    let mut failures = Vec::new();
+    for case in table(NOW).into_iter().map(Case::report_only) {
+        let configuration = case.plugin.configuration().with("report_only", json!(true));
+        let proxy = proxies.entry(case.plugin).or_insert_with(|| Proxy::new(&configuration, NOW));
+        let body = case.request.has_body().then_some(&*case.request.body);
+        let outcome = proxy.run_with(case.request.as_a_filter_sees_it(), body);
+        if let Err(problem) = judge(&case, &outcome) {
+            failures.push(format!("{} [{:?}]\n    {problem}\n    {:?}", case.name, case.plugin, case.request));
+        }
+    }
+    assert!(failures.is_empty(), "{} rows failed:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]

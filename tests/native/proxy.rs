@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mdrm_authz::authorizer::{Authorizer, Decision, Edits, Platform, Removals};
+use mdrm_authz::authorizer::{Authorizer, Decision, Edits, Platform, Removals, WOULD_DENY};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::denial::Denial;
@@ -148,6 +148,10 @@ fn replace(headers: &mut Vec<Header>, name: &str, value: &[u8]) {
 fn outcome(mut headers: Vec<Header>, body: &[u8], decision: Decision) -> Outcome {
     match decision {
         Decision::Deny(denial) => Outcome::Denied(denial),
+        Decision::Report(denial) => {
+            replace(&mut headers, WOULD_DENY, denial.code().name().as_bytes());
+            Outcome::Forwarded { headers, body: body.to_vec(), allowed: false }
+        }
         Decision::Pass => Outcome::Forwarded { headers, body: body.to_vec(), allowed: false },
         Decision::Allow(Edits { remove, set, body: new }) => {
             headers.retain(|(name, _)| !remove.contains(&&**name));

@@ -45,6 +45,7 @@ impl Core {
             self.answer_all(now);
             match step {
                 Step::Done(Decision::Deny(denial)) => return denial.code().name().to_owned(),
+                Step::Done(Decision::Report(denial)) => panic!("reported: {denial}"),
                 Step::Done(Decision::Pass) => return "pass".to_owned(),
                 Step::Done(Decision::Allow(..)) => return "ok".to_owned(),
                 Step::Wait(waiting) => step = self.authorizer.resume(*waiting, now),

@@ -223,6 +223,36 @@ impl Case {
         self
     }
 
+    /// The same request where `report_only` is set: it goes on. One that would be denied goes as it came, but for headers
+    /// that only the filter may write, and with a header that says so; one that is allowed keeps its token besides.
+    #[must_use]
+    pub fn report_only(mut self) -> Case {
+        let upstream = &mut self.expect.upstream;
+        if let Outcome::Denied(code) = self.expect.outcome {
+            *upstream = UpstreamSees::default();
+            upstream.present.push(("x-mdrm-would-deny".to_owned(), format!("MDRM-{code}").into_bytes()));
+            upstream.absent.push("x-mdrm-session".to_owned());
+            for (name, value) in &self.request.headers {
+                let once =
+                    self.request.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).count() == 1;
+                if once && name.eq_ignore_ascii_case("authorization") {
+                    upstream.present.push((name.to_ascii_lowercase(), value.clone()));
+                }
+            }
+            self.expect.outcome = Outcome::Passed;
+        } else {
+            upstream.absent.push("x-mdrm-would-deny".to_owned());
+            let writes_it = self.plugin.configuration()["session"]["header"] == "Authorization";
+            if self.expect.outcome == Outcome::Allowed && !writes_it {
+                upstream.absent.retain(|name| name != "authorization");
+            }
+        }
+        if self.expect.outcome != Outcome::Passed || upstream.path.is_none() {
+            upstream.path = Some(self.request.path.clone());
+        }
+        self
+    }
+
     /// The upstream gets this body instead.
     #[must_use]
     pub fn with_body(mut self, body: impl AsRef<[u8]>) -> Case {

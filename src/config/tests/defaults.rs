@@ -55,6 +55,7 @@ fn the_smallest_configuration_gives_every_default() {
     assert_eq!(config.upstream.payload_header, None);
     assert!(config.upstream.claim_headers.is_empty());
     assert!(config.session.is_none());
+    assert!(!config.report_only);
     assert_eq!(config.tunnel.mode, TunnelMode::Permissive);
     assert!(config.tunnel.keys.is_none());
 }

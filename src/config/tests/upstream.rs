@@ -1,14 +1,13 @@
-//! What the upstream gets: headers that may be written, session tokens, and what is not built yet.
+//! What the upstream gets: headers that may be written, session tokens, requests that are let pass.
 
 use serde_json::{Value, json};
 
 use super::{accepted, refuses, session, with};
 
 #[test]
-fn what_is_not_built_yet_is_refused_by_name() {
-    let line = refuses("report_only", &with("report_only", json!(true)));
-    assert_eq!(line, "configuration refused: report_only: not supported yet");
-    accepted(&with("report_only", json!(false)));
+fn report_only_is_off_unless_it_is_set() {
+    assert!(accepted(&with("report_only", json!(true))).report_only);
+    assert!(!accepted(&with("report_only", json!(false))).report_only);
 }
 
 #[test]
