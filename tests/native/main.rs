@@ -10,6 +10,7 @@
     reason = "a test that meets something unexpected shall end"
 )]
 
+mod check_config;
 mod corpus;
 mod cpix;
 mod decisions;

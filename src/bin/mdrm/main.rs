@@ -1,5 +1,6 @@
 //! `mdrm`: makes keys, tokens and signed CPIX documents for `mdrm-authz`, for demos, tests and players in development.
 
+mod check_config;
 mod jwk;
 mod keygen;
 mod mint;
@@ -24,12 +25,15 @@ enum Command {
     Keygen(keygen::Keygen),
     /// Make a token, or a Trust Tunnel body around one.
     Mint(mint::Mint),
+    /// Check a plugin configuration, and show it with every default.
+    CheckConfig(check_config::CheckConfig),
     /// Sign a CPIX document.
     SignCpix(sign_cpix::SignCpix),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::CheckConfig(check) => check.run(),
         Command::Keygen(keygen) => keygen.run(),
         Command::Mint(mint) => mint.run(),
         Command::SignCpix(sign) => sign.run(),
