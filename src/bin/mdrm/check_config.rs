@@ -163,7 +163,7 @@ fn rules(rules: &TokenRules) -> Value {
 /// As the configuration spells it.
 fn duration(duration: Duration) -> Value {
     let millis = duration.as_millis();
-    if millis % 1000 == 0 { format!("{}s", duration.as_secs()).into() } else { format!("{millis}ms").into() }
+    if millis.is_multiple_of(1000) { format!("{}s", duration.as_secs()).into() } else { format!("{millis}ms").into() }
 }
 
 fn with(mut members: Value, name: &str, value: Value) -> Value {
