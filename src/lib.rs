@@ -1,17 +1,36 @@
 //! Authorises multi-DRM license and CPIX requests inside Envoy.
 //!
 //! ```text
-//! headers -> route -> carriage -> token -> key (held) -> claims -> Verified -> Allow -> the request goes on
-//!                                    \-> key (missing) -> Wait -> answer of the key service -> (back on the same way)
+//! head -> route -+-> license ---------> carriage -> token -> access key -> claims -------------+-> session key -> Allow
+//!                +-> license, tunnel -> body -> master key -> decrypted -> token -> (as above) -+
+//!                +-> cpix ------------> carriage -> token -> access key -> claims -> (document) +
+//!                +-> signed_cpix -----> access key -> document -> signature --------------------+
+//!                \-> open, preflight -> Pass
+//! a key is not held, or the body is not there yet -> Wait -> (back to the same step)
 //! any failure -> Denial -> Reply
 //! ```
 //!
-//! The core is sans-IO: [`authorizer::Authorizer`] gets plain data (the head of a request, the time, an answer of the
-//! key service) and returns what to do as data. The module `filter`, which exists on the wasm target alone, translates
-//! between it and the host; the command-line tool `mdrm` runs on the same core.
+//! The core is sans-IO: [`requests::Requests`] gets plain data (the head of a request, how far its body has come, the time,
+//! an answer of a key service), holds what waits, and returns what to do as data; [`authorizer::Authorizer`] decides, one
+//! step after the other. The module `filter`, which exists on the wasm target alone, translates between them and the host;
+//! the command-line tool `mdrm` runs on the same core.
 //!
-//! Dependencies point one way:
-//! `filter -> authorizer -> claims, keys, carriage -> config -> jose, route -> request, denial`. No cycle.
+//! | what | where |
+//! | --- | --- |
+//! | the requests of a worker, what each waits for | [`requests`] |
+//! | the decision, and the changes to a request | [`authorizer`] |
+//! | who asks, and how: path, token in header or query | [`route`], [`carriage`], [`request`] |
+//! | tokens, and those that were verified before | [`claims`], `tokens` |
+//! | encrypted license requests | [`tunnel`] |
+//! | CPIX documents and their signatures | [`cpix`] |
+//! | what the upstream gets: session token, headers | [`session`], [`upstream`] |
+//! | keys: fetched, held, shared among workers | [`keys`] |
+//! | JWS, JWE, JWK: strict reading, algorithms | [`jose`] |
+//! | the plugin configuration | [`config`] |
+//! | refusals, and what the client is told | [`denial`], [`reply`] |
+//!
+//! Dependencies point one way, from the left to the right: `filter -> requests, reply -> authorizer -> tokens -> claims, keys ->
+//! config, session, tunnel, cpix -> upstream -> jose -> carriage, route -> request, clock, denial`. No cycle.
 
 pub mod authorizer;
 mod bucket;
