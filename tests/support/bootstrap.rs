@@ -33,6 +33,8 @@ pub struct Setup {
     pub vm_environment: Vec<(String, String)>,
     /// The name of the VM, which all listeners share.
     pub vm_id: String,
+    /// How much Envoy logs.
+    pub log_level: String,
 }
 
 /// A listener with the module in front of the upstream.
@@ -67,6 +69,7 @@ impl Setup {
             dynamic: false,
             vm_environment: Vec::new(),
             vm_id: "mdrm".to_owned(),
+            log_level: "info".to_owned(),
         }
     }
 
