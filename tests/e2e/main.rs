@@ -14,15 +14,19 @@
 
 mod carriage;
 mod config;
+mod cpix;
 mod decisions;
 mod differential;
 mod keys;
 mod outage;
+mod pieces;
 mod reply;
 mod robustness;
+mod session;
 #[path = "../support/mod.rs"]
 mod support;
 mod traffic;
+mod tunnel;
 mod workers;
 
 use std::time::{SystemTime, UNIX_EPOCH};

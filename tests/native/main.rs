@@ -18,6 +18,7 @@ mod edges;
 mod keys;
 mod properties;
 mod proxy;
+mod requests;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;

@@ -22,7 +22,7 @@ use serde_json::Value;
 const NOW: i64 = 1_764_000_000;
 
 /// So many cases, and no file for those that failed: the message shows them.
-fn cases(cases: u32) -> ProptestConfig {
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 

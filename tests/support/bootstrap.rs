@@ -35,6 +35,8 @@ pub struct Setup {
     pub vm_id: String,
     /// The environment variable with the path of the module.
     pub module: &'static str,
+    /// How much Envoy logs.
+    pub log_level: String,
 }
 
 /// A listener with the module in front of the upstream.
@@ -70,6 +72,7 @@ impl Setup {
             vm_environment: Vec::new(),
             vm_id: "mdrm".to_owned(),
             module: "MDRM_WASM",
+            log_level: "info".to_owned(),
         }
     }
 

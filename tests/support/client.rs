@@ -55,7 +55,8 @@ impl Connection {
         }
     }
 
-    fn one_answer(&mut self, method: &str) -> io::Result<Answered> {
+    /// Reads one answer, which may be an interim one (1xx).
+    pub fn one_answer(&mut self, method: &str) -> io::Result<Answered> {
         let line = self.line()?;
         let status = std::str::from_utf8(&line).ok().and_then(|line| line.split(' ').nth(1)?.parse().ok());
         let status = status.ok_or_else(|| broken(&format!("status line {:?}", line.escape_ascii().to_string())))?;
@@ -160,6 +161,21 @@ pub fn bytes_of(request: &Request, further: &[(&str, &str)]) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// The bytes of a request up to the end of its headers.
+pub fn head_of(request: &Request, further: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = bytes_of(request, further);
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("an end of the headers");
+    bytes.truncate(end + 4);
+    bytes
+}
+
+/// A chunk of a chunked body; an empty one ends it, but for its trailers.
+pub fn chunk(bytes: &[u8]) -> Vec<u8> {
+    let size = format!("{:x}\r\n", bytes.len());
+    let end: &[u8] = if bytes.is_empty() { b"" } else { b"\r\n" };
+    [size.as_bytes(), bytes, end].concat()
 }
 
 /// Sends a request on a connection of its own and reads the answer.

@@ -164,6 +164,11 @@ impl Envoy {
         wait::until_true(&format!("{count} requests under way"), || self.active_requests() == count);
     }
 
+    /// Bytes that clients have sent so far, on all listeners together.
+    pub fn received_bytes(&self) -> u64 {
+        self.stat("http.ingress.downstream_cx_rx_bytes_total").unwrap_or(0)
+    }
+
     /// Everything that Envoy wrote to its log so far.
     pub fn log(&self) -> String {
         read(&self.directory.path().join("envoy.log"))
@@ -245,7 +250,7 @@ impl Process {
         let mut command = Command::new(required("ENVOY", "the Envoy binary"));
         let file = |name: &str| directory.join(name);
         command
-            .args(["--disable-hot-restart", "--log-level", "info", "--file-flush-interval-msec", "20"])
+            .args(["--disable-hot-restart", "--log-level", &setup.log_level, "--file-flush-interval-msec", "20"])
             .args(["--concurrency", &setup.concurrency.to_string()])
             .arg("-c")
             .arg(file("bootstrap.json"))

@@ -89,6 +89,20 @@ impl Connection {
             (None, Framing::Chunked) => Scripted::new([Step::Data(request.body.clone())]),
             (Some(trailers), _) => Scripted::new([Step::Data(request.body.clone()), Step::Trailers(trailers)]),
         };
+        self.exchange_with_body(request, further, body)
+    }
+
+    /// The same with another body than the request's.
+    ///
+    /// # Errors
+    ///
+    /// See [`NoAnswer`].
+    pub fn exchange_with_body(
+        &self,
+        request: &Request,
+        further: &[(&str, &str)],
+        body: Scripted,
+    ) -> Result<(Answered, Headers), NoAnswer> {
         let sent = written(request, further, body).ok_or(NoAnswer::Inexpressible)?;
         let mut sender = self.sender.clone();
         let exchange = async move {

@@ -1,0 +1,7 @@
+//! The requests that a worker holds: keys, bodies, time and clients that go away, in every order.
+
+mod bodies;
+mod host;
+mod orders;
+mod sessions;
+mod waiting;
