@@ -10,7 +10,7 @@ use crate::keys::new_key;
 use crate::now;
 use crate::pieces::{VERSIONS, exchange, in_pieces};
 use crate::reply::is_denial;
-use crate::support::client::{self, Connection, bytes_of, chunk, head_of};
+use crate::support::client::{Connection, bytes_of, chunk, head_of};
 use crate::support::exchange::{Answered, Gate, Scripted, Step};
 use crate::support::h2_client;
 use crate::support::key_service::Answer;

@@ -169,6 +169,21 @@ fn keys_that_are_said_to_have_come_for_a_request_that_waits_for_its_body_do_not_
 }
 
 #[test]
+fn what_is_due_about_a_request_that_goes_away_is_dropped_and_nothing_else() {
+    let mut host = host();
+    let (goes, stays) = (host.connect(&tunnel()), host.connect(&tunnel()));
+    host.head(goes);
+    host.head(stays);
+    host.now.monotonic += Duration::from_secs(1);
+    host.requests.on_tick(host.now);
+    assert!(host.requests.needs_tick(), "both are late");
+    host.abort(goes);
+    let late = Due::Decision(Decision::Deny(both(BodyFault::Timeout)[0].clone()));
+    assert_eq!(host.requests.take_due(), [(WaiterId(1), late)]);
+    host.assert_nothing_held();
+}
+
+#[test]
 fn the_number_of_a_request_that_is_over_can_be_another_requests() {
     let mut host = host();
     for request in [tunnel(), cpix(), tunnel()] {

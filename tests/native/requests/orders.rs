@@ -45,6 +45,7 @@ enum Event {
     End(usize, bool),
     Abort(usize),
     Answer(usize),
+    Learn(usize),
     Tick(u64),
 }
 
@@ -57,7 +58,8 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (stream.clone(), prop_oneof![1_usize..5, 1_usize..2000]).prop_map(|(stream, size)| Event::Piece(stream, size)),
         3 => (stream.clone(), any::<bool>()).prop_map(|(stream, trailers)| Event::End(stream, trailers)),
         1 => stream.prop_map(Event::Abort),
-        5 => (0_usize..3).prop_map(Event::Answer),
+        4 => (0_usize..3).prop_map(Event::Answer),
+        2 => (0_usize..3).prop_map(Event::Learn),
         2 => (0_u64..600).prop_map(Event::Tick),
     ]
 }
@@ -119,7 +121,7 @@ fn check_progress(stream: &Stream, was_decided: bool, row: &Case, now: Duration)
 }
 
 proptest! {
-    #![proptest_config(crate::properties::cases(1_500))]
+    #![proptest_config(crate::properties::cases(1_000))]
 
     #[test]
     fn every_order_of_events_ends_in_the_decision_of_the_straightforward_order(
@@ -142,6 +144,7 @@ proptest! {
                 Event::End(stream, trailers) => host.end(stream, trailers),
                 Event::Abort(stream) => host.abort(stream),
                 Event::Answer(ring) => host.answer(ring),
+                Event::Learn(ring) => host.learn(ring),
                 Event::Tick(milliseconds) => host.tick(Duration::from_millis(milliseconds)),
             }
             for ((stream, row), was_decided) in host.streams.iter().zip(chosen).zip(decided) {
