@@ -27,10 +27,10 @@
 //! | keys: fetched, held, shared among workers | [`keys`] |
 //! | JWS, JWE, JWK: strict reading, algorithms | [`jose`] |
 //! | the plugin configuration | [`config`] |
-//! | refusals, and what the client is told | [`denial`], [`reply`] |
+//! | refusals, what the client is told, what is worth a line in the log | [`denial`], [`reply`], [`log_limit`] |
 //!
-//! Dependencies point one way, from the left to the right: `filter -> requests, reply -> authorizer -> tokens -> claims, keys ->
-//! config, session, tunnel, cpix -> upstream -> jose -> carriage, route -> request, clock, denial`. No cycle.
+//! Dependencies point one way, from the left to the right: `filter -> requests, reply, log_limit -> authorizer -> tokens -> claims,
+//! keys -> config, session, tunnel, cpix -> upstream -> jose -> carriage, route -> request, clock, bucket, denial`. No cycle.
 
 pub mod authorizer;
 mod bucket;
