@@ -98,7 +98,6 @@ fn cases(keys: &[SigningKey]) -> Vec<Case> {
         })
     };
     let old = move || token(&ageing).aged(7200).claim_from_now("exp", -3600).compact(now());
-    // The plugin's tokens may be a day old, so it is `exp` that counts.
     let refused = [
         (Case::repeating(NO_TOKEN, &refusing, vec![license(None)]), "MDRM-501"),
         (Case::new("ES256, wrong signature", &refusing, each(wrong)), "MDRM-505"),
