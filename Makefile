@@ -22,9 +22,9 @@ wasm: ## build the filter: target/mdrm_authz.wasm
 
 # The load generator does without LTO. Benchmarks are always built to unwind: with `abort` for the rest, Cargo would build
 # the library twice into the same file (rust-lang/cargo#6313).
-bench: wasm ## CPU and latency in Envoy (BENCH_TURNS, BENCH_REQUESTS), keys, a simulated fleet: tests/bench/results
+bench: wasm ## CPU, latency and memory in Envoy (SUITES, BENCH_TURNS, BENCH_REQUESTS), keys, a simulated fleet: tests/bench/results
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
-	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench envoy
+	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench envoy -- $(SUITES)
 	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench fleet --bench keys
 
 lint: ## formatting, clippy on both targets, documentation, shell scripts, licences

@@ -1,21 +1,33 @@
 //! The figures that the filter is to keep, and whether it does.
 
-use crate::case::Kind;
 use crate::lane::Lane;
 use crate::run::CaseTurns;
 use crate::statistics::Figure;
-use crate::support::signer::Alg;
+
+/// A limit of a lane in a case.
+pub struct Limit {
+    /// The case's name.
+    pub case: String,
+    /// Whose limit it is.
+    pub lane: Lane,
+    /// What is limited.
+    pub measure: Measure,
+    /// What it may be at most.
+    pub limit: f64,
+    /// What it should be at most, where that is less.
+    pub goal: Option<f64>,
+}
 
 /// What is measured against a limit.
 #[derive(Clone, Copy)]
-enum Measure {
+pub enum Measure {
     /// Added CPU as a multiple of this lane's.
     Times(Lane),
     /// CPU in microseconds over this lane's.
     Over(Lane),
 }
 
-/// A limit, and what came out.
+/// What came out.
 pub struct Finding {
     /// The case's name.
     pub case: String,
@@ -23,10 +35,25 @@ pub struct Finding {
     pub measure: String,
     /// The figure.
     pub figure: Figure,
+    /// Digits of the figure behind the point.
+    pub digits: usize,
     /// What it may be at most.
     pub limit: f64,
     /// What it should be at most, where that is less.
     pub goal: Option<f64>,
+}
+
+impl Limit {
+    /// What is limited, as it was found.
+    pub fn finding(self, outcome: &[CaseTurns]) -> Finding {
+        let turns = outcome.iter().find(|turns| turns.case == self.case).expect("a limit names a case");
+        let (what, figure) = match self.measure {
+            Measure::Times(lane) => (format!("× {}", lane.0), turns.ratio(self.lane, lane)),
+            Measure::Over(lane) => (format!("µs over {}", lane.0), turns.over(self.lane, lane)),
+        };
+        let measure = if self.lane == Lane::FILTER { what } else { format!("{}: {what}", self.lane.0) };
+        Finding { case: self.case, measure, figure, digits: 2, limit: self.limit, goal: self.goal }
+    }
 }
 
 impl Finding {
@@ -38,34 +65,5 @@ impl Finding {
             Some(_) => "kept, goal reached",
             None => "kept",
         }
-    }
-}
-
-/// Every limit that a case has.
-pub fn findings(outcome: &[CaseTurns]) -> Vec<Finding> {
-    let limits = outcome.iter().flat_map(|turns| {
-        let limits = of(turns.case.kind, turns.case.alg);
-        limits.iter().map(move |limit| (turns, *limit))
-    });
-    limits
-        .map(|(turns, (measure, limit, goal))| {
-            let (measure, figure) = match measure {
-                Measure::Times(lane) => (format!("× {}", lane.name()), turns.ratio(Lane::Filter, lane)),
-                Measure::Over(lane) => (format!("µs over {}", lane.name()), turns.over(Lane::Filter, lane)),
-            };
-            Finding { case: turns.case.name(), measure, figure, limit, goal }
-        })
-        .collect()
-}
-
-fn of(kind: Kind, alg: Alg) -> &'static [(Measure, f64, Option<f64>)] {
-    match (kind, alg) {
-        (Kind::Repeated, _) => {
-            &[(Measure::Times(Lane::Empty), 2.2, Some(1.6)), (Measure::Times(Lane::JwtAuthn), 0.25, None)]
-        }
-        (Kind::FirstSeen, Alg::RS256 | Alg::ES256) => &[(Measure::Times(Lane::JwtAuthn), 1.1, Some(0.9))],
-        (Kind::FirstSeen, Alg::EdDSA) => &[(Measure::Times(Lane::JwtAuthn), 2.0, None)],
-        (Kind::Absent, _) => &[(Measure::Over(Lane::EmptyReply), 10.0, None)],
-        _ => &[],
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::case::Expected;
+use crate::case::{Expected, Request};
 use crate::support::wait::DEADLINE;
 
 /// Connections to one listener. Each has at most one request under way.
@@ -26,7 +26,7 @@ impl Clients {
     /// # Errors
     ///
     /// If one is not answered as expected.
-    pub fn send(&mut self, requests: &[Vec<u8>], expected: Expected) -> Result<Vec<Duration>, String> {
+    pub fn send(&mut self, requests: &[Request], expected: Expected) -> Result<Vec<Duration>, String> {
         let next = AtomicUsize::new(0);
         let next = &next;
         thread::scope(|scope| {
@@ -43,7 +43,7 @@ impl Clients {
 
 fn client(
     connection: &mut Connection,
-    requests: &[Vec<u8>],
+    requests: &[Request],
     next: &AtomicUsize,
     expected: Expected,
 ) -> Result<Vec<Duration>, String> {

@@ -4,7 +4,9 @@ use std::env;
 use std::fs;
 use std::process::Command;
 
-use crate::run::{self, CONNECTIONS, Size};
+use crate::proxy::CONNECTIONS;
+use crate::run::Size;
+use crate::suites;
 
 /// What somebody who compares two reports must know.
 pub struct Machine {
@@ -31,7 +33,7 @@ impl Machine {
             cpu: cpu(),
             kernel: output("uname", &["-srm"]),
             envoy: version(&output(&envoy, &["--version"])),
-            module: run::module().ok().and_then(|path| fs::metadata(path).ok()).map_or(0, |file| file.len()),
+            module: suites::module().ok().and_then(|path| fs::metadata(path).ok()).map_or(0, |file| file.len()),
             size,
         }
     }

@@ -14,6 +14,20 @@ pub struct Figure {
     pub high: f64,
 }
 
+impl Figure {
+    /// One that has no spread.
+    pub fn exact(value: f64) -> Figure {
+        Figure { value, low: value, high: value }
+    }
+
+    /// With so many digits, and its spread in brackets.
+    pub fn text(self, digits: usize) -> String {
+        let Figure { value, low, high } = self;
+        let text = |value: f64| if value.is_finite() { format!("{value:.digits$}") } else { "∞".into() };
+        if low == high { text(value) } else { format!("{} ({} – {})", text(value), text(low), text(high)) }
+    }
+}
+
 /// How many times the rounds are drawn anew to find the spread of a figure.
 const DRAWS: usize = 2000;
 
@@ -31,7 +45,7 @@ impl CaseTurns {
 
     /// What a lane costs over no filter, in microseconds of CPU per request.
     pub fn added(&self, lane: Lane) -> Figure {
-        self.over(lane, Lane::None)
+        self.over(lane, Lane::NONE)
     }
 
     /// What a lane costs over another one, in microseconds of CPU per request.
@@ -42,31 +56,39 @@ impl CaseTurns {
     /// What a lane costs over no filter, as a multiple of what another one does.
     pub fn ratio(&self, lane: Lane, to: Lane) -> Figure {
         self.estimate(|rounds| {
-            let none = self.cpu_in(rounds, Lane::None);
-            let cost = self.cpu_in(rounds, to) - none;
+            let cost = self.added_in(rounds, to);
             // Noise larger than the cost itself: no ratio is too large to be true.
-            if cost > 0.0 { (self.cpu_in(rounds, lane) - none) / cost } else { f64::INFINITY }
+            if cost > 0.0 { self.added_in(rounds, lane) / cost } else { f64::INFINITY }
         })
     }
 
-    fn cpu_in(&self, rounds: &[usize], lane: Lane) -> f64 {
+    /// CPU time of a lane in these rounds, for [`estimate`].
+    pub fn cpu_in(&self, rounds: &[usize], lane: Lane) -> f64 {
         let turns = self.of(lane);
         lower_quartile(rounds.iter().map(|round| turns[*round].cpu).collect())
     }
 
-    /// The figure of all rounds, and the middle 80 % of what it is for rounds drawn at random from them (bootstrap).
-    /// Lanes are compared within the same rounds, so what disturbed a whole round does not count as a difference.
-    fn estimate(&self, figure: impl Fn(&[usize]) -> f64) -> Figure {
-        let count = self.of(Lane::None).len();
-        let all: Vec<usize> = (0..count).collect();
-        let mut random = Xorshift(0x9e37_79b9_7f4a_7c15);
-        let draws = (0..DRAWS).map(|_| {
-            let rounds: Vec<usize> = all.iter().map(|_| random.below(count)).collect();
-            figure(&rounds)
-        });
-        let draws = sorted(draws.collect());
-        Figure { value: figure(&all), low: quantile(&draws, 0.1), high: quantile(&draws, 0.9) }
+    /// What a lane costs over no filter in these rounds, for [`estimate`].
+    pub fn added_in(&self, rounds: &[usize], lane: Lane) -> f64 {
+        self.cpu_in(rounds, lane) - self.cpu_in(rounds, Lane::NONE)
     }
+
+    fn estimate(&self, figure: impl Fn(&[usize]) -> f64) -> Figure {
+        estimate(self.of(self.lanes[0]).len(), figure)
+    }
+}
+
+/// The figure of all rounds, and the middle 80 % of what it is for rounds drawn at random from them (bootstrap).
+/// Lanes are compared within the same rounds, so what disturbed a whole round does not count as a difference.
+pub fn estimate(rounds: usize, figure: impl Fn(&[usize]) -> f64) -> Figure {
+    let all: Vec<usize> = (0..rounds).collect();
+    let mut random = Xorshift(0x9e37_79b9_7f4a_7c15);
+    let draws = (0..DRAWS).map(|_| {
+        let drawn: Vec<usize> = all.iter().map(|_| random.below(rounds)).collect();
+        figure(&drawn)
+    });
+    let draws = sorted(draws.collect());
+    Figure { value: figure(&all), low: quantile(&draws, 0.1), high: quantile(&draws, 0.9) }
 }
 
 fn lower_quartile(values: Vec<f64>) -> f64 {

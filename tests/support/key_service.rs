@@ -188,6 +188,11 @@ impl KeyService {
         self.state.lock().unwrap().received.clone()
     }
 
+    /// How many requests arrived so far.
+    pub fn total(&self) -> usize {
+        self.state.lock().unwrap().received.len()
+    }
+
     /// How many requests for a path arrived so far.
     pub fn count(&self, path: &str) -> usize {
         self.state.lock().unwrap().received.iter().filter(|request| request.path == path).count()

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::filters::{EMPTY, EMPTY_REPLY, JWT_AUTHN_CACHED};
 use crate::lane::Lane;
 use crate::machine::Machine;
 use crate::run::CaseTurns;
@@ -41,9 +42,9 @@ pub fn svg(outcome: &[CaseTurns], machine: &Machine) -> String {
     let mut body = String::new();
     let mut y = TOP;
     for turns in outcome {
-        let lanes: Vec<Lane> = turns.case.lanes().iter().copied().filter(|lane| *lane != Lane::None).collect();
+        let lanes: Vec<Lane> = turns.lanes.iter().copied().filter(|lane| *lane != Lane::NONE).collect();
         let middle = y + lanes.len() * ROW / 2 + 3;
-        writeln!(body, r#"<text class="case" x="{}" y="{middle}">{}</text>"#, LABELS - 10, turns.case.name()).unwrap();
+        writeln!(body, r#"<text class="case" x="{}" y="{middle}">{}</text>"#, LABELS - 10, turns.case).unwrap();
         for lane in lanes {
             body += &bar(turns, lane, y, scale);
             y += ROW;
@@ -67,7 +68,7 @@ pub fn svg(outcome: &[CaseTurns], machine: &Machine) -> String {
 }
 
 fn longest(outcome: &[CaseTurns]) -> f64 {
-    let costs = outcome.iter().flat_map(|turns| turns.case.lanes().iter().map(|lane| turns.added(*lane).high));
+    let costs = outcome.iter().flat_map(|turns| turns.lanes.iter().map(|lane| turns.added(*lane).high));
     costs.fold(1.0, f64::max)
 }
 
@@ -92,8 +93,8 @@ fn bar(turns: &CaseTurns, lane: Lane, y: usize, scale: f64) -> String {
 fn legend() -> String {
     let mut text = String::new();
     let mut x = LABELS;
-    for lane in [Lane::Empty, Lane::JwtAuthn, Lane::JwtAuthnCached, Lane::Filter] {
-        let (class, name) = (class(lane), lane.name());
+    for lane in [EMPTY, Lane::JWT_AUTHN, JWT_AUTHN_CACHED, Lane::FILTER] {
+        let (class, name) = (class(lane), lane.0);
         writeln!(
             text,
             r#"<rect class="{class}" x="{x}" y="57" width="11" height="11"/><text x="{}" y="67">{name}</text>"#,
@@ -107,10 +108,10 @@ fn legend() -> String {
 
 fn class(lane: Lane) -> &'static str {
     match lane {
-        Lane::None | Lane::Empty | Lane::EmptyReply => "empty",
-        Lane::JwtAuthn => "native",
-        Lane::JwtAuthnCached => "cached",
-        Lane::Filter => "ours",
+        Lane::NONE | EMPTY | EMPTY_REPLY => "empty",
+        Lane::JWT_AUTHN => "native",
+        JWT_AUTHN_CACHED => "cached",
+        _ => "ours",
     }
 }
 
