@@ -16,6 +16,7 @@ mod carriage;
 mod config;
 mod decisions;
 mod keys;
+mod module;
 mod outage;
 mod reply;
 mod robustness;
