@@ -41,8 +41,7 @@ impl Drm {
 }
 
 /// The DRM system of a license route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drm {
     /// Google Widevine.
     Widevine,

@@ -151,8 +151,9 @@ pub fn unregistered(claims: &Object<'_>) -> Box<str> {
     let mut text = String::from("{");
     for (name, value) in claims.iter().filter(|(name, _)| !CONSUMED.contains(name)) {
         let comma = if text.len() > 1 { "," } else { "" };
-        // Writing to a string does not fail. `Value` writes a string with the escapes that JSON needs.
-        let _ = write!(text, "{comma}{}:{}", serde_json::Value::from(name), value.spelling());
+        // Neither a string nor writing to one fails.
+        let name = serde_json::to_string(name).unwrap_or_default();
+        let _ = write!(text, "{comma}{name}:{}", value.spelling());
     }
     text.push('}');
     text.into()

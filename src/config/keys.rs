@@ -68,7 +68,7 @@ pub(super) fn access(
     };
     let inline = match keys.inline {
         None => None,
-        Some(text) => Some(inline(text.get(), keys.issuer.as_deref(), &default_audiences)?),
+        Some(text) => Some(inline(&text.0, keys.issuer.as_deref(), &default_audiences)?),
     };
     let timeout = timeout("keys", keys.timeout)?;
     let source = match keys.cluster {

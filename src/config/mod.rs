@@ -4,6 +4,7 @@
 
 mod keys;
 mod raw;
+mod reader;
 mod source;
 mod upstream;
 
@@ -14,6 +15,8 @@ use std::time::Duration;
 pub use keys::{InlineKeys, Keys};
 pub use source::{KeyPath, KeySource};
 pub use upstream::{ClaimHeader, Upstream};
+
+use reader::{Member, Read as _};
 
 use crate::jose::token::Kid;
 use crate::route::{DefaultService, Matcher, Route, Service};
@@ -82,8 +85,7 @@ pub struct Tunnel {
 }
 
 /// `trust_tunnel.mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TunnelMode {
     /// Trust Tunnel requests alone.
     Enforcing,
@@ -105,8 +107,7 @@ pub struct TokenRules {
 }
 
 /// `access_log`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessLog {
     /// Never.
     Off,
@@ -155,7 +156,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the first member that is unknown, of a wrong type, or outside its range.
     pub fn from_json(json: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
-        let plugin = parse(json)?;
+        let plugin = raw::Plugin::read(&Member::document(json)?)?;
         let raw::Services { license, cpix, signed_cpix } = plugin.services;
         let bind_content = cpix.bind_content.unwrap_or(false);
         let cpix = raw::Service { audiences: cpix.audiences, max_age: cpix.max_age, versions: cpix.versions };
@@ -215,64 +216,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The audiences are the vendor's.
 const DEFAULT_LICENSE_AUDIENCE: &str = "urn:verimatrix:multidrm";
 const DEFAULT_CPIX_AUDIENCE: &str = "urn:verimatrix:cpix";
-
-/// Where an object belongs. serde would take an array as well, its members in the order of the struct's.
-const OBJECTS: &[&str] = &[
-    "/keys",
-    "/services",
-    "/services/license",
-    "/services/cpix",
-    "/services/signed_cpix",
-    "/upstream",
-    "/session",
-    "/session/keys",
-    "/trust_tunnel",
-    "/trust_tunnel/keys",
-];
-
-fn refuse_arrays(json: &[u8]) -> Result<()> {
-    let Ok(document) = serde_json::from_slice::<serde_json::Value>(json) else { return Ok(()) };
-    let problem = "found an array, allowed: an object";
-    if document.is_array() {
-        return refuse(".", problem);
-    }
-    for pointer in OBJECTS {
-        if document.pointer(pointer).is_some_and(serde_json::Value::is_array) {
-            return refuse(pointer.trim_start_matches('/').replace('/', "."), problem);
-        }
-    }
-    let routes = document.get("routes").and_then(serde_json::Value::as_array);
-    match routes.and_then(|routes| routes.iter().position(serde_json::Value::is_array)) {
-        Some(at) => refuse(format!("routes[{at}]"), problem),
-        None => Ok(()),
-    }
-}
-
-fn parse(json: &[u8]) -> Result<raw::Plugin> {
-    refuse_arrays(json)?;
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let plugin: raw::Plugin = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let problem = error.inner().to_string();
-        // These messages quote names of members alone.
-        let about_names =
-            ["duplicate field", "missing field", "unknown field"].iter().any(|of| problem.starts_with(of));
-        let problem = if may_hold_secret(&path) && !about_names {
-            "found <redacted>, which has the wrong type or form".to_owned()
-        } else {
-            problem
-        };
-        ConfigError { path, problem }
-    })?;
-    deserializer.end().map_err(|error| ConfigError { path: ".".into(), problem: error.to_string() })?;
-    Ok(plugin)
-}
-
-/// serde's messages quote what they found.
-fn may_hold_secret(path: &str) -> bool {
-    path.split(['.', '[']).any(|member| matches!(member, "headers" | "inline"))
-        || path.rsplit('.').next() == Some("keys")
-}
 
 fn session(raw: raw::Session, keys: &Keys, environment: &dyn Fn(&str) -> Option<String>) -> Result<Session> {
     for (name, text) in [("issuer", &raw.issuer), ("audience", &raw.audience)] {

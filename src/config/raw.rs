@@ -1,67 +1,135 @@
 //! The plugin configuration as it is written: names and JSON types, nothing checked beyond them.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use super::reader::{Member, Read};
+use super::{AccessLog, Result, TunnelMode};
+use crate::route::Drm;
 
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Plugin {
-    pub(super) keys: Keys,
-    #[serde(default)]
-    pub(super) routes: Vec<Route>,
-    pub(super) default_service: Option<DefaultService>,
-    #[serde(default)]
-    pub(super) services: Services,
-    pub(super) allow_slow_algorithms: Option<bool>,
-    pub(super) access_log: Option<super::AccessLog>,
-    pub(super) clock_skew: Option<DurationText>,
-    pub(super) max_token_bytes: Option<u64>,
-    pub(super) max_body_bytes: Option<u64>,
-    pub(super) body_timeout: Option<DurationText>,
-    #[serde(default)]
-    pub(super) upstream: Upstream,
-    pub(super) session: Option<Session>,
-    #[serde(default)]
-    pub(super) trust_tunnel: TrustTunnel,
-    pub(super) report_only: Option<bool>,
+/// A struct that is an object with members of the names of its fields. `default`: where it is absent, it is as if it were
+/// empty.
+macro_rules! object {
+    (default $name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        object!(@ $name { $($field: $type),* } Some(Self { $($field: Read::absent()?),* }));
+    };
+    ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        object!(@ $name { $($field: $type),* } None);
+    };
+    (@ $name:ident { $($field:ident: $type:ty),* } $absent:expr) => {
+        pub(super) struct $name {
+            $(pub(super) $field: $type),*
+        }
+
+        impl Read for $name {
+            fn read(member: &Member<'_>) -> Result<Self> {
+                let object = member.object(&[$(stringify!($field)),*])?;
+                Ok(Self { $($field: object.get(stringify!($field))?),* })
+            }
+
+            fn absent() -> Option<Self> {
+                $absent
+            }
+        }
+    };
 }
 
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Keys {
-    pub(super) cluster: Option<String>,
-    pub(super) authority: Option<String>,
-    pub(super) path: Option<String>,
-    #[serde(default)]
-    pub(super) headers: Headers,
-    pub(super) timeout: Option<DurationText>,
-    pub(super) max_age: Option<DurationText>,
-    pub(super) max_age_limit: Option<DurationText>,
-    pub(super) stale_if_error: Option<DurationText>,
-    pub(super) negative_max_age: Option<DurationText>,
-    pub(super) refetch_interval: Option<DurationText>,
-    pub(super) max_entries: Option<u64>,
-    pub(super) max_waiting: Option<u64>,
-    pub(super) issuer: Option<String>,
-    pub(super) audiences: Option<Vec<String>>,
-    pub(super) inline: Option<Box<RawValue>>,
-}
+object!(Plugin {
+    keys: Keys,
+    routes: Vec<Route>,
+    default_service: Option<DefaultService>,
+    services: Services,
+    allow_slow_algorithms: Option<bool>,
+    access_log: Option<AccessLog>,
+    clock_skew: Option<DurationText>,
+    max_token_bytes: Option<u64>,
+    max_body_bytes: Option<u64>,
+    body_timeout: Option<DurationText>,
+    upstream: Upstream,
+    session: Option<Session>,
+    trust_tunnel: TrustTunnel,
+    report_only: Option<bool>,
+});
 
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Route {
-    pub(super) path: Option<String>,
-    pub(super) path_prefix: Option<String>,
-    pub(super) host: Option<String>,
-    pub(super) service: RouteService,
-    pub(super) drm: Option<crate::route::Drm>,
-}
+object!(Keys {
+    cluster: Option<String>,
+    authority: Option<String>,
+    path: Option<String>,
+    headers: Headers,
+    timeout: Option<DurationText>,
+    max_age: Option<DurationText>,
+    max_age_limit: Option<DurationText>,
+    stale_if_error: Option<DurationText>,
+    negative_max_age: Option<DurationText>,
+    refetch_interval: Option<DurationText>,
+    max_entries: Option<u64>,
+    max_waiting: Option<u64>,
+    issuer: Option<String>,
+    audiences: Option<Vec<String>>,
+    inline: Option<JsonText>,
+});
 
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+object!(Route {
+    path: Option<String>,
+    path_prefix: Option<String>,
+    host: Option<String>,
+    service: RouteService,
+    drm: Option<Drm>,
+});
+
+object!(default Services {
+    license: Service,
+    cpix: Cpix,
+    signed_cpix: SignedCpix,
+});
+
+object!(default Service {
+    audiences: Option<Vec<String>>,
+    max_age: Option<DurationText>,
+    versions: Option<Vec<u32>>,
+});
+
+object!(default Cpix {
+    audiences: Option<Vec<String>>,
+    max_age: Option<DurationText>,
+    versions: Option<Vec<u32>>,
+    bind_content: Option<bool>,
+});
+
+object!(default SignedCpix {
+    audiences: Option<Vec<String>>,
+});
+
+object!(default Upstream {
+    forward_token: Option<bool>,
+    payload_header: Option<String>,
+    claim_headers: Headers,
+});
+
+object!(Session {
+    keys: PrivateKeys,
+    kid: Option<String>,
+    header: Option<String>,
+    issuer: String,
+    audience: String,
+    lifetime: Option<DurationText>,
+});
+
+object!(default TrustTunnel {
+    mode: Option<TunnelMode>,
+    keys: Option<PrivateKeys>,
+});
+
+object!(PrivateKeys {
+    cluster: String,
+    authority: Option<String>,
+    path: Option<String>,
+    headers: Headers,
+    timeout: Option<DurationText>,
+    max_age: Option<DurationText>,
+    max_entries: Option<u64>,
+});
+
+#[derive(Clone, Copy)]
 pub(super) enum RouteService {
     License,
     Cpix,
@@ -69,126 +137,61 @@ pub(super) enum RouteService {
     Open,
 }
 
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy)]
 pub(super) enum DefaultService {
     License,
     Deny,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Services {
-    pub(super) license: Service,
-    pub(super) cpix: Cpix,
-    pub(super) signed_cpix: SignedCpix,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Service {
-    pub(super) audiences: Option<Vec<String>>,
-    pub(super) max_age: Option<DurationText>,
-    pub(super) versions: Option<Vec<u32>>,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Cpix {
-    pub(super) audiences: Option<Vec<String>>,
-    pub(super) max_age: Option<DurationText>,
-    pub(super) versions: Option<Vec<u32>>,
-    pub(super) bind_content: Option<bool>,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SignedCpix {
-    pub(super) audiences: Option<Vec<String>>,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Upstream {
-    pub(super) forward_token: Option<bool>,
-    pub(super) payload_header: Option<String>,
-    #[serde(default)]
-    pub(super) claim_headers: Headers,
-}
-
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Session {
-    pub(super) keys: PrivateKeys,
-    pub(super) kid: Option<String>,
-    pub(super) header: Option<String>,
-    pub(super) issuer: String,
-    pub(super) audience: String,
-    pub(super) lifetime: Option<DurationText>,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TrustTunnel {
-    pub(super) mode: Option<super::TunnelMode>,
-    pub(super) keys: Option<PrivateKeys>,
-}
-
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PrivateKeys {
-    pub(super) cluster: String,
-    pub(super) authority: Option<String>,
-    pub(super) path: Option<String>,
-    #[serde(default)]
-    pub(super) headers: Headers,
-    pub(super) timeout: Option<DurationText>,
-    pub(super) max_age: Option<DurationText>,
-    pub(super) max_entries: Option<u64>,
-}
-
-/// Names and values as they were written, a repeated name included.
-#[derive(Debug, Default)]
-pub(super) struct Headers(pub(super) Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Headers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Headers;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of strings")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
-                let mut headers = Vec::new();
-                while let Some(header) = map.next_entry()? {
-                    headers.push(header);
-                }
-                Ok(Headers(headers))
+/// An enum that is one of these names.
+macro_rules! choice {
+    ($type:ident { $($name:literal => $variant:ident),* $(,)? }) => {
+        impl Read for $type {
+            fn read(member: &Member<'_>) -> Result<Self> {
+                member.choice(&[$(($name, Self::$variant)),*])
             }
         }
-        deserializer.deserialize_map(InOrder)
+    };
+}
+
+choice!(RouteService { "license" => License, "cpix" => Cpix, "signed_cpix" => SignedCpix, "open" => Open });
+choice!(DefaultService { "license" => License, "deny" => Deny });
+choice!(AccessLog { "off" => Off, "denied" => Denied, "all" => All });
+choice!(TunnelMode { "enforcing" => Enforcing, "permissive" => Permissive, "off" => Off });
+choice!(Drm { "widevine" => Widevine, "playready" => PlayReady, "fairplay" => FairPlay });
+
+/// Names and values as they were written, a repeated name included.
+#[derive(Default)]
+pub(super) struct Headers(pub(super) Vec<(String, String)>);
+
+impl Read for Headers {
+    fn read(member: &Member<'_>) -> Result<Self> {
+        member.texts().map(Self)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+/// A value that is read elsewhere.
+pub(super) struct JsonText(pub(super) String);
+
+impl Read for JsonText {
+    fn read(member: &Member<'_>) -> Result<Self> {
+        Ok(Self(member.spelling().to_owned()))
     }
 }
 
 /// A duration as in Envoy's JSON: a decimal number and a unit (`ms`, `s`, `m`, `h`), in whole milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) struct DurationText(pub(super) Duration);
 
-impl<'de> Deserialize<'de> for DurationText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = DurationText;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration such as \"90s\", \"0.5s\", \"10m\" or \"1h\", in whole milliseconds")
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<DurationText, E> {
-                let duration = parse_duration(text);
-                duration.map(DurationText).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_str(Text)
+impl Read for DurationText {
+    fn read(member: &Member<'_>) -> Result<Self> {
+        let allowed = "a duration such as \"90s\", \"0.5s\", \"10m\" or \"1h\", in whole milliseconds";
+        let duration = parse_duration(&member.text(allowed)?);
+        duration.map_or_else(|| member.wrong(allowed), |duration| Ok(Self(duration)))
     }
 }
 

@@ -31,8 +31,8 @@ impl<'a> Object<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonFault> {
         let text = std::str::from_utf8(bytes).map_err(|_| JsonFault::NotUtf8)?;
         check_depth_and_surrogates(text)?;
-        let Members(mut members) = serde_json::from_str(text)
-            .map_err(|e| if e.is_data() { JsonFault::NotObject } else { JsonFault::Syntax })?;
+        let mut members =
+            members(text).map_err(|e| if e.is_data() { JsonFault::NotObject } else { JsonFault::Syntax })?;
         members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let repeated = members.iter().zip(members.iter().skip(1)).any(|((a, _), (b, _))| a == b);
         if repeated { Err(JsonFault::MemberRepeated) } else { Ok(Self { members }) }
@@ -55,7 +55,23 @@ impl<'a> Object<'a> {
     }
 }
 
+/// The members of the JSON object `text` in their order, repeated names included.
+///
+/// # Errors
+/// serde_json's, which prints nothing of the text.
+pub fn members(text: &str) -> serde_json::Result<Vec<(Cow<'_, str>, Value<'_>)>> {
+    serde_json::from_str(text).map(|Members(members)| members)
+}
+
 impl<'a> Value<'a> {
+    /// Reads `text` as exactly one JSON value, of any depth.
+    ///
+    /// # Errors
+    /// serde_json's, which prints nothing of the text.
+    pub fn parse(text: &'a str) -> serde_json::Result<Self> {
+        serde_json::from_str(text).map(Self)
+    }
+
     /// The literal `null`.
     pub fn is_null(self) -> bool {
         self.0.get() == "null"
@@ -85,10 +101,10 @@ impl<'a> Value<'a> {
         Some(texts.into_iter().map(|Text(text)| text).collect())
     }
 
-    /// The elements of an array, each as it was spelled.
-    pub fn elements(self) -> Option<Vec<&'a [u8]>> {
+    /// The elements of an array.
+    pub fn elements(self) -> Option<Vec<Self>> {
         let elements: Vec<&'a RawValue> = serde_json::from_str(self.0.get()).ok()?;
-        Some(elements.into_iter().map(|element| element.get().as_bytes()).collect())
+        Some(elements.into_iter().map(Self).collect())
     }
 }
 

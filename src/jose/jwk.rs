@@ -211,7 +211,7 @@ impl KeySet {
         let elements = object.get("keys").and_then(Value::elements).ok_or(NotASet::Keys)?;
         let mut set = Self::default();
         let mut seen: BTreeMap<Kid, usize> = BTreeMap::new();
-        for element in &elements {
+        for element in elements.iter().map(|element| element.spelling().as_bytes()) {
             let object = Object::parse(element);
             set.holds_secrets |=
                 object.as_ref().map_or(true, |object| PRIVATE.iter().any(|name| object.contains(name)));
