@@ -1,13 +1,13 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo test wasm bench lint help
+.PHONY: demo test differential wasm bench lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
 	envoy/demo.sh
 
-test: wasm ## all tests: native, and in a real Envoy
-	envoy/build-wasm.sh differential
+# The module of the tests comes first: it is built in the same place, and what is built last is up to date afterwards.
+test: differential wasm ## all tests: native, and in a real Envoy
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
 	export MDRM_WASM_DIFFERENTIAL="$(CURDIR)/target/mdrm_authz_differential.wasm" && \
 	if cargo nextest --version >/dev/null 2>&1; then \
@@ -16,6 +16,9 @@ test: wasm ## all tests: native, and in a real Envoy
 		cargo test --locked; \
 	fi
 	DEMO_ONCE=1 $(MAKE) demo
+
+differential:
+	envoy/build-wasm.sh differential
 
 wasm: ## build the filter: target/mdrm_authz.wasm
 	envoy/build-wasm.sh
