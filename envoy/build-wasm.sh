@@ -94,9 +94,9 @@ case ${1:-build} in
 esac
 
 # `cargo rustc` with one crate type: `cargo build` drops LTO, because the crate is an rlib too.
-"${cargo[@]}" rustc --release "${common[@]}" --crate-type cdylib
+"${cargo[@]}" rustc --profile wasm "${common[@]}" --crate-type cdylib
 
-built=$target_dir/$target/release/mdrm_authz.wasm
+built=$target_dir/$target/wasm/mdrm_authz.wasm
 # Only a changed module gets a new time stamp; the rename keeps a running Envoy from reading half a file.
 mkdir -p target
 if ! cmp -s "$built" "$module"; then

@@ -3,7 +3,7 @@
 use std::{env, fs};
 
 /// Bytes that the module may have.
-const MAX_BYTES: usize = 1_250_000;
+const MAX_BYTES: usize = 900_000;
 
 /// What Envoy may call. It calls every callback that is exported, on each request.
 const CALLBACKS: [&str; 11] = [
