@@ -511,10 +511,11 @@ fn attack_54_every_cause_of_519_looks_alike_to_the_client_and_in_the_log() {
     ];
     bodies.extend([0, 4, 8, 12, 15, 17].map(|length| sealed.clone().resize(Part::Tag, length).body()));
     bodies.extend([0, 11, 13].map(|length| sealed.clone().resize(Part::Iv, length).body()));
-    bodies.extend([8, 32, 39, 48].map(|length| sealed.clone().resize(Part::EncryptedKey, length).body()));
+    bodies.extend([8, 39, 48].map(|length| sealed.clone().resize(Part::EncryptedKey, length).body()));
     let parts = [Part::EncryptedKey, Part::Iv, Part::Ciphertext, Part::Tag];
     bodies.extend(parts.map(|part| sealed.clone().flip(part, 3).body()));
     bodies.push(sealed.clone().with(Part::Ciphertext, "").body());
+    assert!(bodies.len() <= 20, "more than the log takes of one code at once");
     let without_date = |mut answered: Answered| {
         answered.headers.retain(|(name, _)| name != "date");
         answered
