@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::keys::new_key;
 use crate::now;
-use crate::pieces::{VERSIONS, exchange, in_pieces};
+use crate::pieces::{VERSIONS, exchange, in_pieces, patient};
 use crate::reply::is_denial;
 use crate::support::client::{Connection, bytes_of, head_of};
 use crate::support::exchange::{Answered, Gate, Scripted, Step};
@@ -137,7 +137,7 @@ fn requests(number: usize) -> [(String, Request, Value); 2] {
 
 #[test]
 fn a_key_that_comes_before_or_between_the_pieces_of_a_document_or_before_its_end_counts_alike() {
-    let rig = Rig::start(&plugin());
+    let rig = Rig::start(&patient(plugin()));
     let places = VERSIONS.into_iter().flat_map(|version| [0, 1, 2].map(|place| (version, place)));
     for (number, (version, place_of_key)) in places.enumerate() {
         for (kid, request, public) in requests(number) {
@@ -164,7 +164,7 @@ fn a_key_that_comes_before_or_between_the_pieces_of_a_document_or_before_its_end
 
 #[test]
 fn a_key_that_comes_behind_the_whole_document_counts() {
-    let rig = Rig::start(&plugin());
+    let rig = Rig::start(&patient(plugin()));
     for (number, version) in VERSIONS.into_iter().enumerate() {
         for (kid, request, public) in requests(number) {
             let gate = Gate::closed();
@@ -192,7 +192,7 @@ fn attack_58_documents_that_are_cut_off_or_too_slow_or_too_large_reach_nothing()
     plugin["body_timeout"] = json!("1s");
     plugin["max_body_bytes"] = json!(4096);
     plugin["keys"]["max_waiting"] = json!(CLIENTS);
-    let rig = Rig::start(&plugin);
+    let rig = Rig::start(&patient(plugin));
     let (signer, access, gate) = (Signer::new("ES256", "s"), new_key("k"), Gate::closed());
     rig.keys.set_for("s", Answer::document(&signer.public).held_by(&gate));
     rig.keys.register(&access);

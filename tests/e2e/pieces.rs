@@ -4,6 +4,7 @@ use std::thread;
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
+use serde_json::{Value, json};
 
 use crate::support::client::{self, Connection, chunk, head_of};
 use crate::support::exchange::{Answered, Gate, Scripted, Step};
@@ -14,6 +15,17 @@ use crate::support::wait;
 
 /// Both versions of HTTP.
 pub(crate) const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
+
+/// The same plugin with key services that are waited for as long as a test waits. Where a test lets go of a key when it sees
+/// something, the two seconds of the default can pass on a busy machine.
+pub(crate) fn patient(mut plugin: Value) -> Value {
+    for keys in ["/keys", "/trust_tunnel/keys", "/session/keys"] {
+        if let Some(keys) = plugin.pointer_mut(keys) {
+            keys["timeout"] = json!("20s");
+        }
+    }
+    plugin
+}
 
 /// The answer to a request in this version, on a connection of its own.
 pub(crate) fn exchange(rig: &Rig, version: Version, request: &Request) -> Answered {

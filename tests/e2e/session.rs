@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::keys::{at_once, new_key, request};
 use crate::now;
-use crate::pieces::{VERSIONS, exchange};
+use crate::pieces::{VERSIONS, exchange, patient};
 use crate::reply::is_denial;
 use crate::support::client;
 use crate::support::envoy::Listener;
@@ -184,7 +184,7 @@ fn one_session_token_serves_until_half_of_its_life_is_over_and_never_another_rou
 #[test]
 fn sixty_first_requests_make_one_callout_for_the_access_key_and_one_a_worker_for_the_session_key() {
     for workers in [1, WORKERS] {
-        let rig = Rig::adjusted(&plugin(), |setup| setup.concurrency = workers as u32);
+        let rig = Rig::adjusted(&patient(plugin()), |setup| setup.concurrency = workers as u32);
         let (key, session_key, gate) = (new_key("k"), new_key("s1"), Gate::closed());
         rig.keys.set_for("k", Answer::document(&key.jwk()).held_by(&gate));
         rig.keys.set(PATH, Answer::document(&session_key.private_jwk()));
@@ -201,7 +201,7 @@ fn sixty_first_requests_make_one_callout_for_the_access_key_and_one_a_worker_for
 #[test]
 fn a_session_key_stands_in_no_log_and_no_other_plugin_of_the_vm_gets_it() {
     let elsewhere = KeyService::start();
-    let rig = Rig::adjusted(&plugin(), |setup| {
+    let rig = Rig::adjusted(&patient(plugin()), |setup| {
         setup.concurrency = WORKERS as u32;
         setup.log_level = "debug".into();
         setup.clusters.push(("elsewhere".into(), elsewhere.address()));

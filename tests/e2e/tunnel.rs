@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::keys::new_key;
 use crate::now;
-use crate::pieces::{VERSIONS, exchange, in_pieces};
+use crate::pieces::{VERSIONS, exchange, in_pieces, patient};
 use crate::reply::is_denial;
 use crate::support::client::{Connection, bytes_of, chunk, head_of};
 use crate::support::exchange::{Answered, Gate, Scripted, Step};
@@ -134,7 +134,7 @@ fn attack_58_a_body_in_three_chunks_with_trailers_is_opened() {
 #[test]
 fn keys_that_come_one_by_one_after_the_body_open_it() {
     for version in VERSIONS {
-        let tunnels = Tunnels::start(&with_sessions(plugin()), 1);
+        let tunnels = Tunnels::start(&patient(with_sessions(plugin())), 1);
         let Tunnels { rig, access, master } = &tunnels;
         let gates = [Gate::closed(), Gate::closed(), Gate::closed()];
         rig.keys.set(MASTER, Answer::document(&master.jwk()).held_by(&gates[0]));
@@ -160,7 +160,7 @@ fn keys_that_come_one_by_one_after_the_body_open_it() {
 #[test]
 fn keys_that_come_between_the_pieces_of_another_body_open_both() {
     for version in VERSIONS {
-        let tunnels = Tunnels::start(&with_sessions(plugin()), 1);
+        let tunnels = Tunnels::start(&patient(with_sessions(plugin())), 1);
         let Tunnels { rig, access, master } = &tunnels;
         let (gates, paths) = ([Gate::closed(), Gate::closed()], [MASTER, "/keys/k"]);
         rig.keys.set(MASTER, Answer::document(&master.jwk()).held_by(&gates[0]));
@@ -188,7 +188,7 @@ fn keys_that_come_between_the_pieces_of_another_body_open_both() {
 fn attack_61_a_body_that_is_cut_off_and_clients_that_go_away_in_any_phase_leave_nothing_behind() {
     const CLIENTS: usize = 10;
     let limited = plugin().with("keys", json!({"cluster": "keys", "timeout": "20s", "max_waiting": CLIENTS}));
-    let tunnels = Tunnels::start(&with_sessions(limited), 1);
+    let tunnels = Tunnels::start(&patient(with_sessions(limited)), 1);
     let Tunnels { rig, access, master } = &tunnels;
     let whole = bytes_of(&tunnels.request(), &[]);
     let chunked = bytes_of(&tunnels.request().chunked(), &[]);
@@ -238,7 +238,7 @@ fn documents_asked(rig: &Rig) -> [usize; 3] {
 #[test]
 fn fifty_tunnels_that_wait_for_one_master_key_make_one_callout_a_worker() {
     for workers in [1, WORKERS] {
-        let tunnels = Tunnels::start(&plugin(), workers);
+        let tunnels = Tunnels::start(&patient(plugin()), workers);
         let (rig, gate) = (&tunnels.rig, Gate::closed());
         rig.keys.set(MASTER, Answer::document(&tunnels.master.jwk()).held_by(&gate));
         let mut connections: Vec<Connection> = (0..50).map(|_| Connection::open(rig.envoy.only())).collect();
