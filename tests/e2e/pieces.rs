@@ -97,10 +97,11 @@ fn over_http_2(
             trailers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         steps.push(Step::Trailers(trailers.collect::<HeaderMap>()));
     }
-    let active = rig.envoy.active_requests();
+    // Counted since the start, because the request before this one may still be leaving.
+    let before_it = rig.envoy.begun_requests();
     thread::scope(|scope| {
         let answer = scope.spawn(|| connection.exchange_with_body(request, &[], Scripted::new(steps)).unwrap().0);
-        rig.envoy.await_active_requests(active + 1);
+        wait::until_true("Envoy has the head", || rig.envoy.begun_requests() > before_it);
         for (place, gate) in gates.iter().enumerate() {
             before(place);
             let sent = rig.envoy.received_bytes();

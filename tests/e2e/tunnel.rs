@@ -167,6 +167,8 @@ fn keys_that_come_between_the_pieces_of_another_body_open_both() {
         rig.keys.set_for("k", Answer::document(&access.jwk()).held_by(&gates[1]));
         let mut ahead = Connection::open(rig.envoy.only());
         ahead.send(&bytes_of(&tunnels.request(), &[])).unwrap();
+        // The other one is told apart by the number of requests under way.
+        rig.envoy.await_active_requests(1);
         let body = tunnels.sealed().license_request("the other").body().into_bytes();
         let (first, second) = body.split_at(body.len() / 2);
         let answered = in_pieces(rig, version, &post(""), &[first, second], &[], |place| {

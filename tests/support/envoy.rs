@@ -159,6 +159,11 @@ impl Envoy {
         self.stat("http.ingress.downstream_rq_active").unwrap_or(0)
     }
 
+    /// Requests that have begun so far, on all listeners together.
+    pub fn begun_requests(&self) -> u64 {
+        self.stat("http.ingress.downstream_rq_total").unwrap_or(0)
+    }
+
     /// Waits until so many requests are under way.
     pub fn await_active_requests(&self, count: u64) {
         wait::until_true(&format!("{count} requests under way"), || self.active_requests() == count);
