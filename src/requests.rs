@@ -178,14 +178,12 @@ impl Requests {
         if held.waiting.awaits() != Awaits::Body {
             return None;
         }
-        let fault = if held.body.bytes > self.authorizer.config().max_body_bytes {
-            BodyFault::TooLarge
-        } else if !held.body.complete {
-            return None;
-        } else if held.body.bytes == 0 {
-            BodyFault::Absent
-        } else {
-            return Some(Due::Body);
+        let fault = match self.authorizer.body_fault(held.body.bytes) {
+            // Too large already, whatever is still to come.
+            Some(BodyFault::TooLarge) => BodyFault::TooLarge,
+            _ if !held.body.complete => return None,
+            Some(fault) => fault,
+            None => return Some(Due::Body),
         };
         let Held { waiting, .. } = self.held.remove(&id)?;
         Some(Due::Decision(self.authorizer.refuse(waiting.body_denial(fault))))

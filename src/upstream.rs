@@ -62,6 +62,9 @@ pub enum HeaderUse {
     SessionToken,
 }
 
+/// The header that tells the upstream of a request that is let pass by `report_only` alone.
+pub const WOULD_DENY: &str = "x-mdrm-would-deny";
+
 /// Headers that belong to the message, the connection or the proxy.
 const RESERVED: [&str; 9] = [
     "host",
@@ -70,7 +73,7 @@ const RESERVED: [&str; 9] = [
     "te",
     "upgrade",
     "x-request-id",
-    "x-mdrm-would-deny",
+    WOULD_DENY,
     // RFC 9113 section 8.2.2 forbids these two in HTTP/2, beside some of those above.
     "keep-alive",
     "proxy-connection",

@@ -81,12 +81,9 @@ pub enum Decision {
     Allow(Edits),
     /// Is answered with the denial; nothing of it reaches the upstream.
     Deny(Denial),
-    /// Goes on as it came, with the code of the denial in [`WOULD_DENY`]: `report_only` is set.
+    /// Goes on as it came, with the code of the denial in [`WOULD_DENY`](crate::upstream::WOULD_DENY): `report_only` is set.
     Report(Denial),
 }
-
-/// The header that tells the upstream of a request that is let pass by `report_only` alone.
-pub const WOULD_DENY: &str = "x-mdrm-would-deny";
 
 /// A request that was read and lacks a key or its body. Consumed by [`Authorizer::resume`] or [`Authorizer::on_body`], so
 /// that no event is used twice.
@@ -264,7 +261,8 @@ impl Authorizer {
         }
     }
 
-    fn body_fault(&self, size: usize) -> Option<BodyFault> {
+    /// Why a whole body of this size in bytes cannot be looked at.
+    pub(crate) fn body_fault(&self, size: usize) -> Option<BodyFault> {
         match size {
             0 => Some(BodyFault::Absent),
             size if size > self.config.max_body_bytes => Some(BodyFault::TooLarge),

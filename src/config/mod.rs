@@ -19,7 +19,7 @@ pub use upstream::{ClaimHeader, Upstream};
 use reader::{Member, Read as _};
 
 use crate::jose::token::Kid;
-use crate::route::{DefaultService, Matcher, Route, Service};
+use crate::route::{DefaultService, Matcher, Route};
 
 /// A complete, valid configuration.
 #[derive(Debug)]
@@ -173,10 +173,7 @@ impl Config {
                 .enumerate()
                 .map(|(at, route)| self::route(at, route))
                 .collect::<Result<_>>()?,
-            default_service: match plugin.default_service {
-                None | Some(raw::DefaultService::License) => DefaultService::License,
-                Some(raw::DefaultService::Deny) => DefaultService::Deny,
-            },
+            default_service: plugin.default_service.unwrap_or(DefaultService::License),
             license: token_rules("services.license", license, DEFAULT_LICENSE_AUDIENCE, Duration::from_secs(90))?,
             cpix: token_rules("services.cpix", cpix, DEFAULT_CPIX_AUDIENCE, MINUTE.saturating_mul(30))?,
             bind_content,
@@ -258,13 +255,7 @@ fn route(at: usize, route: raw::Route) -> Result<Route> {
     if route.host.as_deref() == Some("") {
         return refuse(format!("routes[{at}].host"), "found an empty string, allowed: a host name, or no member");
     }
-    let service = match route.service {
-        raw::RouteService::License => Service::License,
-        raw::RouteService::Cpix => Service::Cpix,
-        raw::RouteService::Open => Service::Open,
-        raw::RouteService::SignedCpix => Service::SignedCpix,
-    };
-    Ok(Route { matcher, host: route.host.map(Into::into), service, drm: route.drm })
+    Ok(Route { matcher, host: route.host.map(Into::into), service: route.service, drm: route.drm })
 }
 
 fn token_rules(path: &str, service: raw::Service, audience: &str, max_age: Duration) -> Result<TokenRules> {

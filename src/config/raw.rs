@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::{Member, Read};
 use super::{AccessLog, Result, TunnelMode};
-use crate::route::Drm;
+use crate::route::{DefaultService, Drm, Service as RouteService};
 
 /// A struct that is an object with members of the names of its fields. `default`: where it is absent, it is as if it were
 /// empty.
@@ -128,20 +128,6 @@ object!(PrivateKeys {
     max_age: Option<DurationText>,
     max_entries: Option<u64>,
 });
-
-#[derive(Clone, Copy)]
-pub(super) enum RouteService {
-    License,
-    Cpix,
-    SignedCpix,
-    Open,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum DefaultService {
-    License,
-    Deny,
-}
 
 /// An enum that is one of these names.
 macro_rules! choice {

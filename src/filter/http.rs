@@ -60,7 +60,9 @@ impl Http {
     fn on_body_due(&self, due: Option<Due>) {
         let (Some(plugin), Some(due)) = (&self.plugin, due) else { return };
         let Some(now) = host::now() else {
-            // Held on; the root's tick decides when there is a clock again.
+            // What was due is taken out of what is held, so nobody would come back to it: as for a head without a clock.
+            plugin.forget(self.stream.id);
+            plugin.conclude(&self.stream, plugin.refused(Denial::HeadersUnreadable));
             return;
         };
         let decision = plugin.settle(WaiterId(self.stream.id), due, now).or_else(|| {

@@ -9,7 +9,7 @@ use log::{info, warn};
 use proxy_wasm::types::{BufferType, MapType};
 
 use super::host::{self, Shared, Written};
-use crate::authorizer::{Authorizer, Decision, Edits, Removals, WOULD_DENY};
+use crate::authorizer::{Authorizer, Decision, Edits, Removals};
 use crate::clock::Now;
 use crate::config::KeySource;
 use crate::denial::Denial;
@@ -19,6 +19,7 @@ use crate::log_limit::LogLimit;
 use crate::reply::Reply;
 use crate::request::RequestHead;
 use crate::requests::{Due, Requests};
+use crate::upstream::WOULD_DENY;
 
 /// Where a request stands. Its body and trailers move only after it passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

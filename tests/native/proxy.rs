@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mdrm_authz::authorizer::{Authorizer, Decision, Edits, Platform, Removals, WOULD_DENY};
+use mdrm_authz::authorizer::{Authorizer, Decision, Edits, Platform, Removals};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::denial::Denial;
@@ -10,6 +10,7 @@ use mdrm_authz::keys::answer::Answer;
 use mdrm_authz::keys::{Consultation, SharedView, WaiterId};
 use mdrm_authz::request::RequestHead;
 use mdrm_authz::requests::{Due, Requests};
+use mdrm_authz::upstream::WOULD_DENY;
 use serde_json::Value;
 
 use crate::support::table::keyring::{self, KeyAnswer};
