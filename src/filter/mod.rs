@@ -2,6 +2,8 @@
 
 #[cfg(feature = "differential")]
 mod differential;
+#[cfg(feature = "forced-panic")]
+mod forced_panic;
 mod host;
 mod http;
 mod plugin;

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -33,10 +33,18 @@ pub struct Setup {
     pub vm_environment: Vec<(String, String)>,
     /// The name of the VM, which all listeners share.
     pub vm_id: String,
+    /// Variables of Envoy's own environment.
+    pub environment: Vec<(String, PathBuf)>,
     /// The environment variable with the path of the module.
     pub module: &'static str,
     /// How much Envoy logs.
     pub log_level: String,
+    /// Whether another process may take over while it serves, see [`super::envoy::Envoy::restart`]. Its listeners need
+    /// ports of their own.
+    pub hot_restart: bool,
+    /// How long connections to what was replaced may stay, listener or process; each is told to close with its next
+    /// answer. Without, Envoy's defaults: ten minutes, told little by little.
+    pub drain_seconds: Option<u32>,
 }
 
 /// A listener with the module in front of the upstream.
@@ -44,6 +52,8 @@ pub struct Setup {
 pub struct Listener {
     /// Its name.
     pub name: String,
+    /// Its port on 127.0.0.1; 0: one that is free.
+    pub port: u16,
     /// The plugin configuration, as text so that it may be malformed.
     pub plugin: String,
     /// Whether the plugin may stop the headers and yet get the body.
@@ -56,6 +66,8 @@ pub struct Listener {
     pub upgrades: bool,
     /// Whether Envoy's CORS filter stands in front, for `https://player.example.com`.
     pub cors: bool,
+    /// Whether there is an access log.
+    pub access_log: bool,
 }
 
 impl Setup {
@@ -71,8 +83,11 @@ impl Setup {
             dynamic: false,
             vm_environment: Vec::new(),
             vm_id: "mdrm".to_owned(),
+            environment: Vec::new(),
             module: "MDRM_WASM",
             log_level: "info".to_owned(),
+            hot_restart: false,
+            drain_seconds: None,
         }
     }
 
@@ -164,12 +179,14 @@ impl Listener {
     pub fn new(name: &str, plugin: &Value) -> Listener {
         Listener {
             name: name.to_owned(),
+            port: 0,
             plugin: plugin.to_string(),
             stop_iteration: true,
             max_headers_kb: 8192,
             normalize_path: false,
             upgrades: false,
             cors: false,
+            access_log: true,
         }
     }
 
@@ -226,9 +243,12 @@ impl Listener {
         if self.upgrades {
             manager["upgrade_configs"] = json!([{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]);
         }
+        if !self.access_log {
+            manager["access_log"] = json!([]);
+        }
         json!({
             "name": self.name,
-            "address": address("127.0.0.1:0".parse().unwrap()),
+            "address": address(SocketAddr::from(([127, 0, 0, 1], self.port))),
             "connection_balance_config": {"exact_balance": {}},
             "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
         })
