@@ -6,6 +6,7 @@ mod differential;
 mod forced_panic;
 mod host;
 mod http;
+mod metrics;
 mod plugin;
 mod root;
 mod verify;
