@@ -17,7 +17,11 @@ mod config;
 mod cpix;
 mod decisions;
 mod differential;
+#[path = "../soak/faults/mod.rs"]
+mod faults;
 mod keys;
+#[path = "../soak/load/mod.rs"]
+mod load;
 mod metrics;
 mod module;
 mod outage;
@@ -25,6 +29,7 @@ mod pieces;
 mod reply;
 mod robustness;
 mod session;
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod traffic;

@@ -15,6 +15,7 @@
     reason = "as in tests, a wrong assumption shall end the run"
 )]
 
+mod faults;
 mod load;
 mod report;
 #[path = "../support/mod.rs"]
@@ -24,8 +25,9 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use faults::scenarios::Extent;
 use load::Size;
 
 /// A shorter load is no soak: VMs are still warming up.
@@ -61,7 +63,16 @@ fn soak() -> Result<(), String> {
         write("soak.md", time >= SOAK, &report::soak(size, &outcome))?;
         outcome.check()?;
     }
+    if is_chosen("faults") {
+        let extent = Extent { time: Duration::from_secs(20), aborts: 100_000, panics: 5 };
+        write("faults.md", true, &report::faults(extent, |line| eprintln!("{line}")))?;
+    }
     Ok(())
+}
+
+/// The time in seconds.
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
 fn number(name: &str, default: f64) -> Result<f64, String> {

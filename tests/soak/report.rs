@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::faults::scenarios::{Extent, scenarios};
+use crate::faults::stand::Filter;
 use crate::load::{Memory, Outcome, Size, WORKERS};
 use crate::support::machine;
 use crate::support::markdown::table;
@@ -72,6 +74,30 @@ const ABOUT: &str = "Mixed traffic on three listeners of one Envoy: all algorith
                      cluster, in turn for nine seconds of each minute. In an outage requests must be decided as before where the key is held; \
                      the listener whose configuration was just replaced, and names that nobody asked about yet, may get MDRM-500. Times are those of the \
                      clients, on the machine that Envoy, key service and license server share.";
+
+/// The report about the faults, which are made to happen for it. `told` gets a line about each.
+pub fn faults(extent: Extent, told: impl Fn(&str)) -> String {
+    let mut names = vec!["fault", "what mdrm-authz promises"];
+    names.extend(Filter::ALL.map(Filter::name));
+    let mut rows = Vec::new();
+    for scenario in scenarios() {
+        let mut row = vec![scenario.fault.to_owned(), scenario.promise.to_owned()];
+        for filter in Filter::ALL {
+            let figure = (scenario.run)(filter, extent);
+            let figure = figure.unwrap_or_else(|| "has no VM".to_owned());
+            told(&format!("{}, {}: {figure}", scenario.fault, filter.name()));
+            row.push(figure);
+        }
+        rows.push(row);
+    }
+    let about = format!(
+        "Each fault on an Envoy of its own, for {} s where it has a length. Keys are fresh for 2 s, a callout may take 0.5 s, on either filter; \
+         `jwt_authn` has its keys from the same service as a set (`remote_jwks`). Eight clients send a valid token of a key that was known before, \
+         and with every fourth request a forged one, which must never pass, and never did.",
+        extent.time.as_secs()
+    );
+    format!("# Faults\n\n{}\n{about}\n\n{}", here(), table(&names, &rows))
+}
 
 /// A number with blanks between its thousands.
 fn with_blanks(number: u64) -> String {

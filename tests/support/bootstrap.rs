@@ -68,6 +68,8 @@ pub struct Listener {
     pub cors: bool,
     /// Whether there is an access log.
     pub access_log: bool,
+    /// Another filter in the place of the module, its configuration with its type.
+    pub other_filter: Option<Value>,
 }
 
 impl Setup {
@@ -187,6 +189,7 @@ impl Listener {
             upgrades: false,
             cors: false,
             access_log: true,
+            other_filter: None,
         }
     }
 
@@ -225,7 +228,7 @@ impl Listener {
                 {"match": {"connect_matcher": {}}, "route": {"cluster": "upstream"}},
             ]}]},
             "http_filters": [
-                {"name": "mdrm", "typed_config": wasm},
+                {"name": "mdrm", "typed_config": self.other_filter.as_ref().unwrap_or(&wasm)},
                 {"name": "router", "typed_config": {"@type": format!("{TYPES}.filters.http.router.v3.Router")}},
             ],
         });

@@ -344,8 +344,7 @@ fn with_all_parts() -> Vec<Kind> {
 fn bodies() -> Vec<Kind> {
     use Lane::Pushed;
     let document = |members: &str| format!("<CPIX xmlns=\"urn:dashif:org:cpix\"{members}><ContentKeyList/></CPIX>");
-    let [right, other, none] =
-        [" contentId=\"content-1\"", " contentId=\"content-2\"", ""].map(document);
+    let [right, other, none] = [" contentId=\"content-1\"", " contentId=\"content-2\"", ""].map(document);
     vec![
         Kind::repeated(20, Pushed, "a document that is bound", move |world| world.cpix(&right)),
         Kind::repeated(4, Pushed, "903", move |world| world.cpix(&none).then(903)),

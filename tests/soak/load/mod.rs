@@ -3,6 +3,7 @@
 //!
 //! [`kinds`] is the traffic, [`clients`] sends and judges it, [`license_server`] judges what comes out behind the proxy. What
 //! happens to the proxy, and when, is [`disturbances`]. [`Soak`] joins them.
+#![allow(dead_code, unreachable_pub, reason = "the tests and `make soak` use a part each")]
 
 pub mod clients;
 pub mod clock;
