@@ -42,9 +42,9 @@ pub struct Setup {
     /// Whether another process may take over while it serves, see [`super::envoy::Envoy::restart`]. Its listeners need
     /// ports of their own.
     pub hot_restart: bool,
-    /// How long connections to what was replaced may stay, listener or process; each is told to close with its next
-    /// answer. Without, Envoy's defaults: ten minutes, told little by little.
-    pub drain_seconds: Option<u32>,
+    /// How long connections to what was replaced may stay, listener or process; each is told to close with its next answer.
+    /// Envoy's default is ten minutes.
+    pub drain_seconds: u32,
 }
 
 /// A listener with the module in front of the upstream.
@@ -89,7 +89,7 @@ impl Setup {
             module: "MDRM_WASM",
             log_level: "info".to_owned(),
             hot_restart: false,
-            drain_seconds: None,
+            drain_seconds: 1,
         }
     }
 

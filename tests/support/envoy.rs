@@ -296,17 +296,12 @@ impl Process {
             (true, 0) => command.arg("--use-dynamic-base-id").arg("--base-id-path").arg(&base_id),
             (true, _) => command.args(["--base-id", read(&base_id).trim(), "--restart-epoch", &epoch.to_string()]),
         };
-        if let Some(seconds) = setup.drain_seconds {
-            command
-                .args(["--drain-strategy", "immediate", "--drain-time-s", &seconds.to_string()])
-                .args(["--parent-shutdown-time-s", &(seconds + 2).to_string()]);
-        }
         command
             .envs(setup.environment.iter().map(|(name, value)| (name, value)))
             .args(["--log-level", &setup.log_level, "--file-flush-interval-msec", "20"])
             .args(["--concurrency", &setup.concurrency.to_string()])
-            // Ten minutes otherwise, for as long as which a replaced listener lives on.
-            .args(["--drain-time-s", "1", "--parent-shutdown-time-s", "2"])
+            .args(["--drain-strategy", "immediate", "--drain-time-s", &setup.drain_seconds.to_string()])
+            .args(["--parent-shutdown-time-s", &(setup.drain_seconds + 1).to_string()])
             .arg("-c")
             .arg(directory.join("bootstrap.json"))
             .arg("--admin-address-path")

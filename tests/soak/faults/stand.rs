@@ -102,7 +102,7 @@ impl Stand {
         let key = SigningKey::generate("known", Alg::ES256);
         let mut setup = Setup::new(upstream.address()).cluster("keys", keys.address()).workers(4);
         setup.dynamic = true;
-        setup.drain_seconds = Some(5);
+        setup.drain_seconds = 5;
         setup.log_level = "warning".to_owned();
         setup.listeners.push(filter.listener(0, port));
         adjust(&mut setup);

@@ -132,7 +132,7 @@ pub fn run(size: Size, told: impl Fn(&str)) -> Outcome {
     let world = World::new(Clock::new(), &service, size.keys);
     let mut setup = Setup::new(server.address()).cluster("keys", service.address()).workers(WORKERS);
     setup.dynamic = true;
-    setup.drain_seconds = Some(DRAIN_SECONDS);
+    setup.drain_seconds = DRAIN_SECONDS;
     setup.environment = world.clock.environment();
     // Lines about denials would fill the disk; those about VMs that die are errors.
     setup.log_level = "warning".to_owned();
