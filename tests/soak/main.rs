@@ -54,7 +54,7 @@ fn soak() -> Result<(), String> {
         let size = Size {
             time,
             rate: number("SOAK_RATE", 3000.0)?,
-            clients: 24,
+            clients: 40,
             keys: 10_000,
             aborts: 20.0,
             warm_up: (time / 4).min(Duration::from_secs(900)),

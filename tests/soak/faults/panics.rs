@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::probe::{self, Figures};
 use super::stand::{Filter, Stand, license};
 use crate::load::connection::Connection;
@@ -37,6 +39,8 @@ pub fn panic(times: usize) -> Panics {
         setup.concurrency = 1;
         setup.module = "MDRM_WASM_FORCED_PANIC";
         setup.log_level = "critical".to_owned();
+        // Longer than anything here: those who wait shall wait in the VM until it ends.
+        setup.listeners[0].plugin = json!({"keys": {"cluster": "keys", "timeout": "60s"}}).to_string();
     });
     let (gate, slow) = (Gate::closed(), stand.key.under_kid("slow"));
     stand.register(&slow, |answer| answer.held_by(&gate));
@@ -61,7 +65,9 @@ pub fn panic(times: usize) -> Panics {
                 let begin = Instant::now();
                 let _ = client::exchange(address, &Request::get("/license").header("x-forced-panic", "now"), &[]);
                 wait::until_true("it serves again", serves);
-                begin.elapsed()
+                let outage = begin.elapsed();
+                thread::sleep(Duration::from_secs(1));
+                outage
             })
             .collect();
         (outages, paused.join().unwrap())

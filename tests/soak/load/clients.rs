@@ -56,17 +56,23 @@ impl Shot {
 }
 
 impl Traffic {
-    /// Sends requests at this rate a second, from one client of `clients`, until [`Traffic::ended`].
+    /// Sends requests at its share of `rate` a second, as one client of `clients`, until [`Traffic::ended`].
+    ///
+    /// Half of the clients send what goes to the steady lane, the others the rest: they may have to wait while the key
+    /// service is away, and must not keep the former from sending.
     pub fn send(&self, client: usize, clients: usize, rate: f64) {
-        let pause = Duration::from_secs_f64(clients as f64 / rate);
+        let kinds: Vec<&Kind> =
+            self.kinds.iter().filter(|kind| (kind.lane == Lane::Steady) == client.is_multiple_of(2)).collect();
+        let weight = |kinds: &mut dyn Iterator<Item = &Kind>| kinds.map(|kind| kind.weight).sum::<usize>();
+        let (ours, all) = (weight(&mut kinds.iter().copied()), weight(&mut self.kinds.iter()));
+        let pause = Duration::from_secs_f64(clients as f64 / 2.0 / (rate * ours as f64 / all as f64));
         let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (client as u64 + 1));
-        let total = self.kinds.iter().map(|kind| kind.weight).sum();
         let mut connections = self.addresses.map(Connection::to);
-        let mut ready: Vec<Option<Shot>> = self.kinds.iter().map(|_| None).collect();
+        let mut ready: Vec<Option<Shot>> = kinds.iter().map(|_| None).collect();
         let mut next = Instant::now();
         while !self.ended.load(Ordering::Relaxed) {
-            let place = self.drawn(random.below(total));
-            let kind = &self.kinds[place];
+            let place = drawn(&kinds, random.below(ours));
+            let kind = kinds[place];
             let shot = match &mut ready[place] {
                 Some(shot) if shot.made.elapsed() < kind.reuse => shot,
                 other => {
@@ -84,18 +90,6 @@ impl Traffic {
                 None => {}
             }
         }
-    }
-
-    /// The kind that this part of all weights belongs to.
-    fn drawn(&self, mut part: usize) -> usize {
-        let found = self.kinds.iter().position(|kind| match part.checked_sub(kind.weight) {
-            Some(rest) => {
-                part = rest;
-                false
-            }
-            None => true,
-        });
-        found.expect("a part of all weights")
     }
 
     /// Sends a request and judges the answer.
@@ -146,6 +140,18 @@ impl Traffic {
         codes.dedup();
         codes
     }
+}
+
+/// The place of the kind that this part of all weights belongs to.
+fn drawn(kinds: &[&Kind], mut part: usize) -> usize {
+    let found = kinds.iter().position(|kind| match part.checked_sub(kind.weight) {
+        Some(rest) => {
+            part = rest;
+            false
+        }
+        None => true,
+    });
+    found.expect("a part of all weights")
 }
 
 /// The status of each code.

@@ -75,6 +75,8 @@ pub struct Disturbances {
     pub outages: usize,
     /// Times that the clock was set.
     pub steps: usize,
+    last_change: Duration,
+    last_push: Duration,
     events: usize,
     cluster_removed: bool,
 }
@@ -101,12 +103,14 @@ impl Disturbances {
             self.events += 1;
             self.happen(event, envoy, traffic, service);
         }
-        if elapsed >= CHANGES * (self.changes as u32 + 1) && !QUIET.contains(&second) {
+        if elapsed >= self.last_change + CHANGES && !QUIET.contains(&second) {
+            self.last_change = elapsed;
             traffic.world.rotation.step(self.changes, service);
             self.changes += 1;
             service.forget_received();
         }
-        if elapsed >= PUSHES * (self.pushes as u32 + 1) {
+        if elapsed >= self.last_push + PUSHES {
+            self.last_push = elapsed;
             self.pushes += 1;
             assert!(envoy.push(listeners(self.pushes)), "a configuration is taken:\n{}", envoy.log());
         }

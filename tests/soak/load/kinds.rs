@@ -239,11 +239,11 @@ fn of(alg: Alg) -> &'static SigningKey {
 fn allowed() -> Vec<Kind> {
     use Lane::Steady;
     let mut kinds = vec![
-        Kind::new(340, Steady, "HS256, new", |world| world.license(of(Alg::HS256))),
+        Kind::new(300, Steady, "HS256, new", |world| world.license(of(Alg::HS256))),
         Kind::new(15, Steady, "ES256, new", |world| world.license(of(Alg::ES256))),
         Kind::new(10, Steady, "EdDSA, new", |world| world.license(of(Alg::EdDSA))),
         Kind::new(3, Steady, "RS256, new", |world| world.license(of(Alg::RS256))),
-        Kind::new(80, Steady, "one of many keys", |world| world.license(world.turn(0, &world.wide))).not_held(),
+        Kind::new(120, Steady, "one of many keys", |world| world.license(world.turn(0, &world.wide))).not_held(),
         Kind { reuse: Duration::from_secs(3), ..Kind::repeated(40, Steady, "a key that changes", rotating) },
         Kind::repeated(30, Steady, "in the query", |world| {
             let now = world.clock.now();

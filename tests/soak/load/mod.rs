@@ -47,7 +47,7 @@ pub struct Size {
     pub time: Duration,
     /// Requests a second.
     pub rate: f64,
-    /// Clients, each with a connection to each lane.
+    /// Clients, an even number.
     pub clients: usize,
     /// Keys besides those of the table.
     pub keys: usize,

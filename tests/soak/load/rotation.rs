@@ -12,6 +12,8 @@ use crate::support::signer::{Alg, Document, SigningKey};
 const KEYS: usize = 8;
 /// How long the filter may hold what it was told, in seconds: `max-age`.
 const FRESHNESS: u64 = 1;
+/// Changes of a key that are remembered: it changes once in [`KEYS`] seconds.
+const REMEMBERED: usize = 4;
 /// What a busy machine may add to that.
 const SLACK: Duration = Duration::from_secs(3);
 
@@ -78,9 +80,8 @@ impl Rotation {
         // Noted first: from here on both are right.
         history.push((Instant::now(), state));
         service.set_for(self.keys[place].kid(), state.answer(&self.keys[place]));
-        if history.len() > 4 {
-            history.remove(0);
-        }
+        let forgotten = history.len().saturating_sub(REMEMBERED);
+        history.drain(..forgotten);
     }
 
     /// The codes that a token of this key may get which was sent and answered at these moments.
