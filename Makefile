@@ -31,6 +31,13 @@ bench: wasm ## CPU, latency and memory in Envoy (SUITES, BENCH_TURNS, BENCH_REQU
 	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench envoy -- $(SUITES)
 	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench fleet --bench keys
 
+# The dependencies are those of the tests, which are optimised there too; only what is the project's own is built once more.
+soak: forced-panic wasm ## mixed traffic for MINUTES (10), and faults one by one (PARTS: load, faults): tests/soak/results
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
+	export MDRM_WASM_FORCED_PANIC="$(CURDIR)/target/mdrm_authz_forced_panic.wasm" && \
+	export SOAK_MINUTES=$(or $(MINUTES),10) SOAK_RATE=$(or $(RATE),3000) CARGO_PROFILE_DEV_OPT_LEVEL=2 && \
+	cargo bench --locked --profile dev --bench soak -- $(PARTS)
+
 lint: ## formatting, clippy on both targets, documentation, shell scripts, licences
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
