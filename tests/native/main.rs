@@ -19,6 +19,7 @@ mod keys;
 mod properties;
 mod proxy;
 mod requests;
+mod rollout;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;
