@@ -20,6 +20,7 @@ mod observability;
 mod properties;
 mod proxy;
 mod requests;
+mod rollout;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;
