@@ -10,6 +10,7 @@ mod tunnel;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mdrm_authz::config::Config;
 
 /// Keys and tokens for the Envoy filter mdrm-authz.
 #[derive(Debug, Parser)]
@@ -27,6 +28,8 @@ enum Command {
     Mint(mint::Mint),
     /// Check a plugin configuration, and show it with every default.
     CheckConfig(check_config::CheckConfig),
+    /// Print the JSON Schema of the plugin configuration.
+    Schema,
     /// Sign a CPIX document.
     SignCpix(sign_cpix::SignCpix),
 }
@@ -36,6 +39,10 @@ fn main() -> ExitCode {
         Command::CheckConfig(check) => check.run(),
         Command::Keygen(keygen) => keygen.run(),
         Command::Mint(mint) => mint.run(),
+        Command::Schema => {
+            println!("{:#}", Config::schema());
+            Ok(())
+        }
         Command::SignCpix(sign) => sign.run(),
     };
     match done {
