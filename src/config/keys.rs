@@ -59,7 +59,7 @@ pub(super) fn access(
     slow_algorithms: bool,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Keys> {
-    let within = |name, value, range: Range<Duration>| duration(&format!("keys.{name}"), value, range);
+    let within = |name, value, range: &Range<Duration>| duration(&format!("keys.{name}"), value, range);
     if keys.issuer.as_deref() == Some("") {
         return refuse("keys.issuer", "found an empty string, allowed: the owner of keys that name none");
     }
@@ -95,12 +95,12 @@ pub(super) fn access(
     Ok(Keys {
         source,
         max_age: max_age("keys", keys.max_age)?,
-        max_age_limit: within("max_age_limit", keys.max_age_limit, limits::KEYS_MAX_AGE_LIMIT)?,
-        stale_if_error: within("stale_if_error", keys.stale_if_error, limits::KEYS_STALE_IF_ERROR)?,
-        negative_max_age: within("negative_max_age", keys.negative_max_age, limits::KEYS_NEGATIVE_MAX_AGE)?,
-        refetch_interval: within("refetch_interval", keys.refetch_interval, limits::KEYS_REFETCH_INTERVAL)?,
+        max_age_limit: within("max_age_limit", keys.max_age_limit, &limits::KEYS_MAX_AGE_LIMIT)?,
+        stale_if_error: within("stale_if_error", keys.stale_if_error, &limits::KEYS_STALE_IF_ERROR)?,
+        negative_max_age: within("negative_max_age", keys.negative_max_age, &limits::KEYS_NEGATIVE_MAX_AGE)?,
+        refetch_interval: within("refetch_interval", keys.refetch_interval, &limits::KEYS_REFETCH_INTERVAL)?,
         max_entries: max_entries("keys", keys.max_entries)?,
-        max_waiting: number("keys.max_waiting", keys.max_waiting, limits::KEYS_MAX_WAITING)?,
+        max_waiting: number("keys.max_waiting", keys.max_waiting, &limits::KEYS_MAX_WAITING)?,
         issuer: keys.issuer.map(Into::into),
         audiences: default_audiences,
         slow_algorithms,
@@ -139,15 +139,15 @@ pub(super) fn private(
 }
 
 fn timeout(member: &str, found: Option<raw::DurationText>) -> Result<Duration> {
-    duration(&format!("{member}.timeout"), found, limits::KEYS_TIMEOUT)
+    duration(&format!("{member}.timeout"), found, &limits::KEYS_TIMEOUT)
 }
 
 fn max_age(member: &str, found: Option<raw::DurationText>) -> Result<Duration> {
-    duration(&format!("{member}.max_age"), found, limits::KEYS_MAX_AGE)
+    duration(&format!("{member}.max_age"), found, &limits::KEYS_MAX_AGE)
 }
 
 fn max_entries(member: &str, found: Option<u64>) -> Result<usize> {
-    number(&format!("{member}.max_entries"), found, limits::KEYS_MAX_ENTRIES)
+    number(&format!("{member}.max_entries"), found, &limits::KEYS_MAX_ENTRIES)
 }
 
 /// Unlike a fetched set, an inline one must be right as a whole: whoever wrote it is there to mend it.

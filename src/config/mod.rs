@@ -180,8 +180,8 @@ impl Config {
                 .map(|(at, route)| self::route(at, route))
                 .collect::<Result<_>>()?,
             default_service: plugin.default_service.unwrap_or(limits::DEFAULT_SERVICE),
-            license: token_rules("services.license", license, limits::LICENSE_AUDIENCE, limits::LICENSE_MAX_AGE)?,
-            cpix: token_rules("services.cpix", cpix, limits::CPIX_AUDIENCE, limits::CPIX_MAX_AGE)?,
+            license: token_rules("services.license", license, limits::LICENSE_AUDIENCE, &limits::LICENSE_MAX_AGE)?,
+            cpix: token_rules("services.cpix", cpix, limits::CPIX_AUDIENCE, &limits::CPIX_MAX_AGE)?,
             bind_content,
             signed_cpix_audiences: audiences(
                 "services.signed_cpix.audiences",
@@ -189,10 +189,10 @@ impl Config {
                 limits::CPIX_AUDIENCE,
             )?,
             access_log: plugin.access_log.unwrap_or(limits::ACCESS_LOG),
-            clock_skew: duration("clock_skew", plugin.clock_skew, limits::CLOCK_SKEW)?,
-            max_token_bytes: number("max_token_bytes", plugin.max_token_bytes, limits::MAX_TOKEN_BYTES)?,
-            max_body_bytes: number("max_body_bytes", plugin.max_body_bytes, limits::MAX_BODY_BYTES)?,
-            body_timeout: duration("body_timeout", plugin.body_timeout, limits::BODY_TIMEOUT)?,
+            clock_skew: duration("clock_skew", plugin.clock_skew, &limits::CLOCK_SKEW)?,
+            max_token_bytes: number("max_token_bytes", plugin.max_token_bytes, &limits::MAX_TOKEN_BYTES)?,
+            max_body_bytes: number("max_body_bytes", plugin.max_body_bytes, &limits::MAX_BODY_BYTES)?,
+            body_timeout: duration("body_timeout", plugin.body_timeout, &limits::BODY_TIMEOUT)?,
             upstream,
             session,
             tunnel: Tunnel {
@@ -224,7 +224,7 @@ fn session(raw: raw::Session, keys: &Keys, environment: &dyn Fn(&str) -> Option<
         header: raw.header.unwrap_or_else(|| limits::SESSION_HEADER.into()).to_ascii_lowercase().into(),
         issuer: raw.issuer.into(),
         audience: raw.audience.into(),
-        lifetime: duration("session.lifetime", raw.lifetime, limits::SESSION_LIFETIME)?,
+        lifetime: duration("session.lifetime", raw.lifetime, &limits::SESSION_LIFETIME)?,
     })
 }
 
@@ -249,7 +249,7 @@ fn route(at: usize, route: raw::Route) -> Result<Route> {
     Ok(Route { matcher, host: route.host.map(Into::into), service: route.service, drm: route.drm })
 }
 
-fn token_rules(path: &str, service: raw::License, audience: &str, max_age: Range<Duration>) -> Result<TokenRules> {
+fn token_rules(path: &str, service: raw::License, audience: &str, max_age: &Range<Duration>) -> Result<TokenRules> {
     let versions = service.versions.unwrap_or_else(|| vec![limits::VERSION]);
     if versions.is_empty() {
         return refuse(format!("{path}.versions"), "found an empty list, allowed: at least one version");
@@ -270,8 +270,8 @@ fn audiences(path: &str, found: Option<Vec<String>>, default: &str) -> Result<Bo
     }
 }
 
-fn duration(path: &str, found: Option<raw::DurationText>, range: Range<Duration>) -> Result<Duration> {
-    let Range { default, low, high } = range;
+fn duration(path: &str, found: Option<raw::DurationText>, range: &Range<Duration>) -> Result<Duration> {
+    let Range { default, low, high } = *range;
     match found {
         None => Ok(default),
         Some(raw::DurationText(value)) if (low..=high).contains(&value) => Ok(value),
@@ -279,8 +279,8 @@ fn duration(path: &str, found: Option<raw::DurationText>, range: Range<Duration>
     }
 }
 
-fn number(path: &str, found: Option<u64>, range: Range<usize>) -> Result<usize> {
-    let Range { default, low, high } = range;
+fn number(path: &str, found: Option<u64>, range: &Range<usize>) -> Result<usize> {
+    let Range { default, low, high } = *range;
     let Some(found) = found else { return Ok(default) };
     match usize::try_from(found).ok().filter(|value| (low..=high).contains(value)) {
         Some(value) => Ok(value),
