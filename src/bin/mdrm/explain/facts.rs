@@ -190,8 +190,8 @@ impl<'a> Facts<'a> {
 
     fn tunnel_body(&self) -> Vec<String> {
         let Some(body) = self.body else { return vec!["no body".to_owned()] };
-        let parts = body.split(|byte| *byte == b'.').count();
-        let mut facts = vec![format!("{} bytes, at most {}, {parts} parts", body.len(), self.config.max_body_bytes)];
+        let bytes = format!("{} bytes, at most {}", body.len(), self.config.max_body_bytes);
+        let mut facts = vec![bytes, parts(body.split(|byte| *byte == b'.').count())];
         let header = body.split(|byte| *byte == b'.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
         if let Some(header) = header.and_then(|header| serde_json::from_slice::<Value>(&header).ok()) {
             facts.extend(["alg", "enc", "kid"].map(|name| member(&header, name)));
@@ -210,7 +210,7 @@ impl<'a> Facts<'a> {
             };
             facts.push(format!("{} of {}: {answer}", text(&question.path), text(&question.cluster)));
             let failures = question.remarks.iter().filter(|remark| remark.starts_with(FAILED));
-            facts.extend(failures.map(|remark| format!("log: {}", text(remark))));
+            facts.extend(failures.map(|remark| format!("log: {remark}")));
         }
         if facts.is_empty() && self.config.keys.inline.is_some() && ring == Ring::Access {
             facts.push("keys.inline".to_owned());
@@ -228,7 +228,7 @@ impl<'a> Facts<'a> {
                 _ => {}
             }
             let unusable = question.remarks.iter().filter(|remark| !remark.starts_with(FAILED));
-            facts.extend(unusable.map(|remark| format!("log: {}", text(remark))));
+            facts.extend(unusable.map(|remark| format!("log: {remark}")));
         }
         facts
     }
@@ -292,8 +292,7 @@ impl<'a> Facts<'a> {
     fn form(&self) -> Vec<String> {
         self.token.as_ref().map_or_else(Vec::new, |token| {
             let limit = self.config.max_token_bytes;
-            let parts = if token.parts == 1 { "1 part".to_owned() } else { format!("{} parts", token.parts) };
-            vec![format!("{} bytes, at most {limit}", token.bytes), parts]
+            vec![format!("{} bytes, at most {limit}", token.bytes), parts(token.parts)]
         })
     }
 
@@ -410,6 +409,10 @@ impl<'a> Facts<'a> {
 
 fn cluster(source: Option<&mdrm_authz::config::KeySource>) -> String {
     source.map_or_else(|| "inline".to_owned(), |source| format!("cluster {}", text(&source.cluster)))
+}
+
+fn parts(count: usize) -> String {
+    if count == 1 { "1 part".to_owned() } else { format!("{count} parts") }
 }
 
 fn of_the_key(fact: String) -> String {

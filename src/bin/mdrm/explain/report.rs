@@ -144,13 +144,10 @@ impl<'a> Report<'a> {
                 Outcome::Open => ('?', yellow),
                 Outcome::NotReached => ('·', dim),
             };
-            let line = Style::new();
-            let line = if row.outcome == Outcome::NotReached { dim } else { line };
+            let plain = if row.outcome == Outcome::NotReached { dim } else { Style::new() };
             let name = format!("{}  {:<29}", row.step.code().name(), row.step.name());
-            out += &format!(
-                "  {style}{mark}{style:#} {line}{name}{}{line:#}\n",
-                wrapped(&row.facts, name.chars().count().saturating_add(4))
-            );
+            let line = name.clone() + &wrapped(&row.facts, name.chars().count().saturating_add(4));
+            out += &format!("  {style}{mark}{style:#} {plain}{}{plain:#}\n", line.trim_end());
         }
         if !self.rows.is_empty() {
             out.push('\n');
