@@ -17,6 +17,7 @@ mod decisions;
 mod edges;
 mod explain;
 mod keys;
+mod observability;
 mod properties;
 mod proxy;
 mod requests;

@@ -69,7 +69,7 @@ pub(super) fn decide(config: Config, request: &Request, keys: &KeyAnswers, unix:
     let head = RequestHead::new(&pairs, request.body().is_none());
     let (_, decision) = worker.requests.on_head(head, ID, worker.now);
     let ending = match decision {
-        Some(decision) => Ending::Decided(decision),
+        Some(outcome) => Ending::Decided(outcome.decision),
         None => worker.go_on(request.body().unwrap_or_default(), keys)?,
     };
     Ok(Course { ending, questions: worker.questions })
@@ -114,8 +114,8 @@ impl Worker {
 
     fn settle(&mut self, due: Due, body: &[u8]) -> Option<Decision> {
         match due {
-            Due::Decision(decision) => Some(decision),
-            Due::Body => self.requests.on_whole_body(ID, Some(body), self.now),
+            Due::Decision(outcome) => Some(outcome.decision),
+            Due::Body => Some(self.requests.on_whole_body(ID, Some(body), self.now)?.decision),
         }
     }
 
