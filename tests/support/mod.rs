@@ -19,6 +19,7 @@
 pub mod bootstrap;
 pub mod client;
 pub mod codes;
+pub mod documents;
 pub mod envoy;
 pub mod exchange;
 pub mod h2_client;
