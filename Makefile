@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo test differential forced-panic wasm bench soak lint help
+.PHONY: demo test differential forced-panic wasm oci bench soak lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
@@ -23,6 +23,9 @@ differential forced-panic:
 
 wasm: ## build the filter: target/mdrm_authz.wasm
 	envoy/build-wasm.sh
+
+oci: wasm ## the filter as an image for Istio and Envoy Gateway: target/oci, an OCI layout
+	envoy/oci.py target/mdrm_authz.wasm "$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" target/oci
 
 # The load generator does without LTO. Benchmarks are always built to unwind: with `abort` for the rest, Cargo would build
 # the library twice into the same file (rust-lang/cargo#6313).

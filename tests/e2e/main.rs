@@ -28,6 +28,7 @@ mod outage;
 mod pieces;
 mod reply;
 mod robustness;
+mod rollout;
 mod session;
 mod soak;
 #[path = "../support/mod.rs"]

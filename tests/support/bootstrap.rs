@@ -2,12 +2,14 @@
 //! configuration of its own, all in one VM.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::envoy::required;
+use super::sandbox::Host;
 use super::server;
 
 const TYPES: &str = "type.googleapis.com/envoy.extensions";
@@ -31,10 +33,12 @@ pub struct Setup {
     pub dynamic: bool,
     /// Variables of the VM's environment.
     pub vm_environment: Vec<(String, String)>,
+    /// Variables of the environment of the process.
+    pub environment: Vec<(String, String)>,
+    /// The host that it runs on, if that is not the test's own.
+    pub host: Option<Arc<Host>>,
     /// The name of the VM, which all listeners share.
     pub vm_id: String,
-    /// Variables of Envoy's own environment.
-    pub environment: Vec<(String, PathBuf)>,
     /// The environment variable with the path of the module.
     pub module: &'static str,
     /// How much Envoy logs.
@@ -52,7 +56,7 @@ pub struct Setup {
 pub struct Listener {
     /// Its name.
     pub name: String,
-    /// Its port on 127.0.0.1; 0: one that is free.
+    /// Its port; 0: one that is free.
     pub port: u16,
     /// The plugin configuration, as text so that it may be malformed.
     pub plugin: String,
@@ -84,8 +88,9 @@ impl Setup {
             upstream_http2: false,
             dynamic: false,
             vm_environment: Vec::new(),
-            vm_id: "mdrm".to_owned(),
             environment: Vec::new(),
+            host: None,
+            vm_id: "mdrm".to_owned(),
             module: "MDRM_WASM",
             log_level: "info".to_owned(),
             hot_restart: false,
@@ -114,13 +119,18 @@ impl Setup {
         self
     }
 
+    /// A free port of the host that it runs on.
+    fn free_port(&self) -> SocketAddr {
+        SocketAddr::new(self.host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |host| host.address), 0)
+    }
+
     /// Envoy's bootstrap configuration. Files go to this directory.
     pub(super) fn bootstrap(&self, directory: &Path) -> Value {
         let mut clusters = if self.dynamic { Vec::new() } else { self.clusters_json() };
         clusters.push(cluster("upstream", self.upstream, self.upstream_http2));
         clusters.push(cluster("dead", server::nobody(), false));
         let mut bootstrap = json!({
-            "admin": {"address": address("127.0.0.1:0".parse().unwrap())},
+            "admin": {"address": address(self.free_port())},
             "node": {"id": "test", "cluster": "test"},
             "static_resources": {"clusters": clusters},
         });
@@ -251,7 +261,7 @@ impl Listener {
         }
         json!({
             "name": self.name,
-            "address": address(SocketAddr::from(([127, 0, 0, 1], self.port))),
+            "address": address(SocketAddr::new(setup.free_port().ip(), self.port)),
             "connection_balance_config": {"exact_balance": {}},
             "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
         })

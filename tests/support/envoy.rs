@@ -248,7 +248,7 @@ fn read(path: &Path) -> String {
 }
 
 /// The path in an environment variable that `make test` sets.
-pub(super) fn required(variable: &str, what: &str) -> PathBuf {
+pub fn required(variable: &str, what: &str) -> PathBuf {
     let path = std::env::var_os(variable).map(PathBuf::from).unwrap_or_else(|| {
         panic!(
             "{variable} is not set: the tests in a real Envoy need the path of {what} in it. Run them with `make test`."
@@ -287,7 +287,8 @@ impl Process {
     }
 
     fn spawn(directory: &Path, setup: &Setup, epoch: usize) -> Process {
-        let mut command = Command::new(required("ENVOY", "the Envoy binary"));
+        let envoy = required("ENVOY", "the Envoy binary");
+        let mut command = setup.host.as_ref().map_or_else(|| Command::new(&envoy), |host| host.command(&envoy));
         let file = |name: &str| directory.join(name_of(epoch, name));
         let base_id = directory.join("base-id.txt");
         match (setup.hot_restart, epoch) {
@@ -297,7 +298,6 @@ impl Process {
             (true, _) => command.args(["--base-id", read(&base_id).trim(), "--restart-epoch", &epoch.to_string()]),
         };
         command
-            .envs(setup.environment.iter().map(|(name, value)| (name, value)))
             .args(["--log-level", &setup.log_level, "--file-flush-interval-msec", "20"])
             .args(["--concurrency", &setup.concurrency.to_string()])
             .args(["--drain-strategy", "immediate", "--drain-time-s", &setup.drain_seconds.to_string()])
@@ -306,6 +306,7 @@ impl Process {
             .arg(directory.join("bootstrap.json"))
             .arg("--admin-address-path")
             .arg(file("admin.txt"))
+            .envs(setup.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(fs::File::create(file("envoy.out")).unwrap())
             .stderr(fs::File::create(file("envoy.log")).unwrap());

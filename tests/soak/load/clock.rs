@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -39,8 +38,8 @@ impl Clock {
     }
 
     /// Variables of the environment of a process that is to have this clock.
-    pub fn environment(&self) -> Vec<(String, PathBuf)> {
-        let path = |name: &str| self.directory.path().join(name);
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let path = |name: &str| self.directory.path().join(name).display().to_string();
         vec![("LD_PRELOAD".to_owned(), path("clock.so")), ("SHIFTED_CLOCK".to_owned(), path("shift"))]
     }
 
