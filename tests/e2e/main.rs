@@ -12,11 +12,13 @@
     reason = "in tests a wrong assumption shall end the test"
 )]
 
+mod capabilities;
 mod carriage;
 mod config;
 mod cpix;
 mod decisions;
 mod differential;
+mod hardening;
 mod keys;
 mod module;
 mod outage;

@@ -61,10 +61,10 @@ impl Envoy {
     pub fn try_start(setup: Setup) -> Result<Envoy, Refusal> {
         let directory = tempfile::Builder::new().prefix("mdrm-e2e-").tempdir().unwrap();
         let path = directory.path();
-        fs::write(path.join("bootstrap.json"), setup.bootstrap(path).to_string()).unwrap();
+        let bootstrap = setup.write_bootstrap(path);
         setup.write_clusters(path);
         setup.write_listeners(path);
-        let process = Process::start(path, &setup);
+        let process = Process::start(path, &bootstrap, &setup);
         let start = Instant::now();
         let admin = loop {
             if let Some(status) = process.ended() {
@@ -184,6 +184,11 @@ impl Envoy {
         read(&self.directory.path().join("access.log"))
     }
 
+    /// Everything that Envoy wrote to its standard output so far: the access log of the reference configuration.
+    pub fn output(&self) -> String {
+        read(&self.directory.path().join("envoy.out"))
+    }
+
     /// Waits until the access log has a line for each of so many requests, and gives it as text.
     pub fn await_access_log(&self, lines: usize) -> String {
         wait::until(&format!("{lines} lines in the access log"), || {
@@ -251,14 +256,14 @@ struct Process {
 }
 
 impl Process {
-    fn start(directory: &Path, setup: &Setup) -> Process {
+    fn start(directory: &Path, bootstrap: &Path, setup: &Setup) -> Process {
         let mut command = Command::new(required("ENVOY", "the Envoy binary"));
         let file = |name: &str| directory.join(name);
         command
             .args(["--disable-hot-restart", "--log-level", &setup.log_level, "--file-flush-interval-msec", "20"])
             .args(["--concurrency", &setup.concurrency.to_string()])
             .arg("-c")
-            .arg(file("bootstrap.json"))
+            .arg(bootstrap)
             .arg("--admin-address-path")
             .arg(file("admin.txt"))
             .stdin(Stdio::null())

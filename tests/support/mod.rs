@@ -23,6 +23,7 @@ pub mod envoy;
 pub mod exchange;
 pub mod h2_client;
 pub mod key_service;
+pub mod reference;
 pub mod rig;
 pub mod server;
 pub mod session;
