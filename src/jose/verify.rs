@@ -195,6 +195,23 @@ impl VerifyingKey {
         matches!(self.alg, Alg::Hs256 | Alg::Hs384 | Alg::Hs512)
     }
 
+    /// Whether the host checks this key's signatures of tokens.
+    pub fn by_host(&self) -> bool {
+        !matches!(self.material, Material::Pss(..)) && self.xml_by_host()
+    }
+
+    /// Whether the host checks this key's signatures of documents.
+    pub fn xml_by_host(&self) -> bool {
+        match &self.material {
+            Material::Pkcs1(key) | Material::Pss(_, key) => key.0.verify,
+            Material::Es256(key) => key.0.verify,
+            Material::Es384(key) => key.0.verify,
+            Material::Es512(key) => key.0.verify,
+            Material::Ed25519(_) | Material::Hs256(_) | Material::Hs384(_) | Material::Hs512(_) => None,
+        }
+        .is_some()
+    }
+
     /// Whether `signature` is this key's signature over `message`. A signature of the wrong length is not.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.material {

@@ -20,6 +20,7 @@ mod decisions;
 mod differential;
 mod hardening;
 mod keys;
+mod metrics;
 mod module;
 mod outage;
 mod pieces;
