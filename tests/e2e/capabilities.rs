@@ -21,6 +21,7 @@ use crate::support::signer::Document;
 use crate::support::table::Request;
 use crate::support::token::Token;
 use crate::support::tunnel::{KeyManagement, MasterKey, Tunnel};
+use crate::support::wait;
 
 /// What the reference configuration allows.
 fn allowed() -> BTreeSet<String> {
@@ -80,6 +81,8 @@ fn the_module_has_all_the_capabilities_that_it_uses_and_no_other() {
     assert_eq!(answered.status, 200);
     assert!(rig.keys.received().iter().any(|callout| callout.header("x-secret").as_deref() == Some("s")));
 
+    // Counts and times are handed over once a second.
+    wait::until_true("metrics are reported", || called(&rig.envoy).contains("proxy_record_metric"));
     let log = rig.envoy.log();
     let restricted: Vec<&str> = log.lines().filter(|line| line.contains("restricted")).collect();
     assert!(restricted.is_empty(), "{restricted:?}");

@@ -12,6 +12,7 @@
     reason = "in tests a wrong assumption shall end the test"
 )]
 
+mod access_log;
 mod capabilities;
 mod carriage;
 mod config;

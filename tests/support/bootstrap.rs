@@ -256,6 +256,7 @@ fn access_log(path: &Path) -> Value {
         "log_format": {"json_format": {
             "status": "%RESPONSE_CODE%",
             "details": "%RESPONSE_CODE_DETAILS%",
+            "code": "%FILTER_STATE(wasm.mdrm_code:PLAIN)%",
             "path": "%REQ(:PATH)%",
             "authorization": "%REQ(AUTHORIZATION)%",
             "case": "%REQ(X-CASE)%",
