@@ -12,11 +12,14 @@
     reason = "in tests a wrong assumption shall end the test"
 )]
 
+mod access_log;
+mod capabilities;
 mod carriage;
 mod config;
 mod cpix;
 mod decisions;
 mod differential;
+mod hardening;
 mod keys;
 mod metrics;
 mod module;

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -43,6 +43,8 @@ pub struct Setup {
     pub module: &'static str,
     /// How much Envoy logs.
     pub log_level: String,
+    /// The whole configuration in YAML, in place of what the rest above makes up, but for workers and log level.
+    pub written_out: Option<String>,
 }
 
 /// A listener with the module in front of the upstream.
@@ -81,6 +83,7 @@ impl Setup {
             vm_id: "mdrm".to_owned(),
             module: "MDRM_WASM",
             log_level: "info".to_owned(),
+            written_out: None,
         }
     }
 
@@ -110,8 +113,19 @@ impl Setup {
         SocketAddr::new(self.host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |host| host.address), 0)
     }
 
+    /// Writes Envoy's bootstrap configuration to this directory.
+    pub(super) fn write_bootstrap(&self, directory: &Path) -> PathBuf {
+        // Envoy goes by the end of the name.
+        let (name, text) = match &self.written_out {
+            Some(yaml) => ("bootstrap.yaml", yaml.clone()),
+            None => ("bootstrap.json", self.bootstrap(directory).to_string()),
+        };
+        fs::write(directory.join(name), text).unwrap();
+        directory.join(name)
+    }
+
     /// Envoy's bootstrap configuration. Files go to this directory.
-    pub(super) fn bootstrap(&self, directory: &Path) -> Value {
+    fn bootstrap(&self, directory: &Path) -> Value {
         let mut clusters = if self.dynamic { Vec::new() } else { self.clusters_json() };
         clusters.push(cluster("upstream", self.upstream, self.upstream_http2));
         clusters.push(cluster("dead", server::nobody(), false));
@@ -255,6 +269,7 @@ fn access_log(path: &Path) -> Value {
         "log_format": {"json_format": {
             "status": "%RESPONSE_CODE%",
             "details": "%RESPONSE_CODE_DETAILS%",
+            "code": "%FILTER_STATE(wasm.mdrm_code:PLAIN)%",
             "path": "%REQ(:PATH)%",
             "authorization": "%REQ(AUTHORIZATION)%",
             "case": "%REQ(X-CASE)%",

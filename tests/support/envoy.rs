@@ -61,10 +61,10 @@ impl Envoy {
     pub fn try_start(setup: Setup) -> Result<Envoy, Refusal> {
         let directory = tempfile::Builder::new().prefix("mdrm-e2e-").tempdir().unwrap();
         let path = directory.path();
-        fs::write(path.join("bootstrap.json"), setup.bootstrap(path).to_string()).unwrap();
+        let bootstrap = setup.write_bootstrap(path);
         setup.write_clusters(path);
         setup.write_listeners(path);
-        let process = Process::start(path, &setup);
+        let process = Process::start(path, &bootstrap, &setup);
         let start = Instant::now();
         let admin = loop {
             if let Some(status) = process.ended() {
@@ -184,6 +184,11 @@ impl Envoy {
         read(&self.directory.path().join("access.log"))
     }
 
+    /// Everything that Envoy wrote to its standard output so far: the access log of the reference configuration.
+    pub fn output(&self) -> String {
+        read(&self.directory.path().join("envoy.out"))
+    }
+
     /// Waits until the access log has a line for each of so many requests, and gives it as text.
     pub fn await_access_log(&self, lines: usize) -> String {
         wait::until(&format!("{lines} lines in the access log"), || {
@@ -251,7 +256,7 @@ struct Process {
 }
 
 impl Process {
-    fn start(directory: &Path, setup: &Setup) -> Process {
+    fn start(directory: &Path, bootstrap: &Path, setup: &Setup) -> Process {
         let envoy = required("ENVOY", "the Envoy binary");
         let mut command = setup.host.as_ref().map_or_else(|| Command::new(&envoy), |host| host.command(&envoy));
         let file = |name: &str| directory.join(name);
@@ -261,7 +266,7 @@ impl Process {
             // Ten minutes otherwise, for as long as which a replaced listener lives on.
             .args(["--drain-time-s", "1", "--parent-shutdown-time-s", "2"])
             .arg("-c")
-            .arg(file("bootstrap.json"))
+            .arg(bootstrap)
             .arg("--admin-address-path")
             .arg(file("admin.txt"))
             .envs(setup.environment.iter().map(|(name, value)| (name, value)))

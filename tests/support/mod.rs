@@ -26,6 +26,7 @@ pub mod h2_client;
 pub mod key_service;
 pub mod manifests;
 pub mod packages;
+pub mod reference;
 pub mod rig;
 pub mod sandbox;
 pub mod server;
