@@ -9,6 +9,7 @@ use rsa::pkcs8::EncodePublicKey;
 
 use super::algorithm::{Alg, Es384, Es512};
 use super::native::{Hash, Native, NativeKey, Verify};
+use super::roca::has_fingerprint;
 
 /// A key together with the one algorithm that it verifies. The token has no say in the choice.
 pub struct VerifyingKey {
@@ -52,6 +53,8 @@ pub(super) fn verify<A: Algorithm>(algorithm: &A, key: &A::VerifyingKey, message
 pub enum WeakKey {
     /// The modulus is not an odd number of 2048 to 4096 bits.
     RsaModulus,
+    /// The modulus has the fingerprint of a generator whose keys can be factored (CVE-2017-15361).
+    RsaFactorable,
     /// The public exponent is neither 3 nor 65537.
     RsaExponent,
     /// A coordinate has not the length of the curve's field, or the point is not on the curve.
@@ -68,6 +71,7 @@ impl fmt::Display for WeakKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RsaModulus => "n is not an odd number of 2048 to 4096 bits",
+            Self::RsaFactorable => "n can be factored (CVE-2017-15361)",
             Self::RsaExponent => "e is neither 3 nor 65537",
             Self::NotAPoint => "x and y are not a point of the curve",
             Self::SmallOrder => "x is a point of small order",
@@ -104,6 +108,9 @@ impl VerifyingKey {
         let bits = n.first().map_or(0, |byte| n.len().saturating_mul(8).saturating_sub(byte.leading_zeros() as usize));
         if !odd || !(2048..=4096).contains(&bits) {
             return Err(WeakKey::RsaModulus);
+        }
+        if has_fingerprint(n) {
+            return Err(WeakKey::RsaFactorable);
         }
         let e = strip_zeros(e);
         if e != [3] && e != [1, 0, 1] {

@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     reason = "a test that meets something unexpected shall end"
 )]
 
@@ -15,7 +16,9 @@ mod corpus;
 mod cpix;
 mod decisions;
 mod edges;
+mod factorable;
 mod keys;
+mod lints;
 mod properties;
 mod proxy;
 mod requests;
