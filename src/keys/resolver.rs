@@ -304,7 +304,7 @@ impl Resolver {
         let late = |fetch: &Fetch| fetch.sent_at.is_none() && now.monotonic.saturating_sub(fetch.since) >= timeout;
         let expired: Vec<(FetchId, bool)> =
             self.fetches.iter().filter(|(_, fetch)| late(fetch)).map(|(id, fetch)| (*id, fetch.newcomer)).collect();
-        self.queue.extend(self.deferred.drain(..));
+        self.queue.extend(std::mem::take(&mut self.deferred));
         let mut ticked = Ticked::default();
         for (id, newcomer) in expired {
             if newcomer {
