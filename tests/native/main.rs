@@ -19,6 +19,7 @@ mod edges;
 mod factorable;
 mod keys;
 mod lints;
+mod observability;
 mod properties;
 mod proxy;
 mod requests;
