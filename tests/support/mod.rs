@@ -13,6 +13,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     reason = "test support: each test crate uses a part of it, and a wrong assumption shall end the test"
 )]
 
