@@ -20,8 +20,12 @@ mod config;
 mod cpix;
 mod decisions;
 mod differential;
+#[path = "../soak/faults/mod.rs"]
+mod faults;
 mod hardening;
 mod keys;
+#[path = "../soak/load/mod.rs"]
+mod load;
 mod metrics;
 mod module;
 mod outage;
@@ -30,6 +34,7 @@ mod reply;
 mod robustness;
 mod rollout;
 mod session;
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod traffic;
