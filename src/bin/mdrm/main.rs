@@ -1,6 +1,7 @@
 //! `mdrm`: makes keys, tokens and signed CPIX documents for `mdrm-authz`, for demos, tests and players in development.
 
 mod check_config;
+mod effective;
 mod jwk;
 mod keygen;
 mod mint;
