@@ -8,7 +8,7 @@ use proxy_wasm::types::{Action, MapType};
 
 use super::host::{self, HeaderMap};
 use super::plugin::{Phase, Plugin, Stream};
-use crate::authorizer::{Decision, Removals};
+use crate::authorizer::{Outcome, Removals};
 use crate::clock::Now;
 use crate::denial::Denial;
 use crate::keys::WaiterId;
@@ -29,21 +29,21 @@ impl Http {
 
     /// Reads the head, removes what must go, and returns the decision unless the request is held. None of it was done if
     /// the host does not hand over or change the head.
-    fn decide(&mut self, plugin: &Plugin, end_of_stream: bool) -> Result<Option<Decision>, Denial> {
+    fn decide(&mut self, plugin: &Plugin, end_of_stream: bool) -> Result<Option<Outcome>, Denial> {
         let map = HeaderMap::read(MapType::HttpRequestHeaders).ok_or(Denial::HeadersUnreadable)?;
         let pairs = map.pairs().ok_or(Denial::HeadersUnreadable)?;
         let now = host::now().ok_or(Denial::HeadersUnreadable)?;
         let head = RequestHead::new(&pairs, end_of_stream);
         self.stream.request_id = head.first("x-request-id").map(Rc::from);
-        let (removals, decision) = plugin.on_head(head, &self.stream, now).ok_or(Denial::HeadersUnreadable)?;
+        let (removals, outcome) = plugin.on_head(head, &self.stream, now).ok_or(Denial::HeadersUnreadable)?;
         if !remove(&removals) {
             plugin.forget(self.stream.id);
             return Err(Denial::HeadersUnreadable);
         }
-        if decision.is_none() || plugin.has_requests(now) {
+        if outcome.is_none() || plugin.has_requests(now) {
             self.tick(plugin);
         }
-        Ok(decision.or_else(|| self.settle_due(plugin, now)))
+        Ok(outcome.or_else(|| self.settle_due(plugin, now)))
     }
 
     /// Removes what a client must not send; none if the host does not hand over the trailers.
@@ -65,19 +65,19 @@ impl Http {
             plugin.conclude(&self.stream, plugin.refused(Denial::HeadersUnreadable));
             return;
         };
-        let decision = plugin.settle(WaiterId(self.stream.id), due, now).or_else(|| {
+        let outcome = plugin.settle(WaiterId(self.stream.id), due, now).or_else(|| {
             self.tick(plugin);
             self.settle_due(plugin, now)
         });
-        if let Some(decision) = decision {
-            plugin.conclude(&self.stream, decision);
+        if let Some(outcome) = outcome {
+            plugin.conclude(&self.stream, outcome);
         }
     }
 
     /// What became due about this request while its keys were asked for. What became due about others stays for the
     /// root's next tick: to answer another stream in the middle of this one's callback makes Envoy hold this one,
     /// whatever the callback returns.
-    fn settle_due(&self, plugin: &Plugin, now: Now) -> Option<Decision> {
+    fn settle_due(&self, plugin: &Plugin, now: Now) -> Option<Outcome> {
         let due = plugin.take_due_of(self.stream.id)?;
         plugin.settle(WaiterId(self.stream.id), due, now)
     }
@@ -108,9 +108,9 @@ impl HttpContext for Http {
             self.stream.refuse(&Denial::HeadersUnreadable);
             return Action::Pause;
         };
-        let decision = self.decide(&plugin, end_of_stream).unwrap_or_else(|denial| Some(plugin.refused(denial)));
-        if let Some(decision) = decision {
-            plugin.conclude(&self.stream, decision);
+        let outcome = self.decide(&plugin, end_of_stream).unwrap_or_else(|denial| Some(plugin.refused(denial)));
+        if let Some(outcome) = outcome {
+            plugin.conclude(&self.stream, outcome);
         }
         self.hold_unless_passed()
     }
@@ -131,8 +131,8 @@ impl HttpContext for Http {
         match self.strip_trailers(plugin) {
             // Of a request that passed, the upstream has the rest already: what is left is to end it.
             None if self.stream.phase.get() != Phase::Refused => {
-                let decision = plugin.refused(Denial::HeadersUnreadable);
-                plugin.conclude(&self.stream, decision);
+                let outcome = plugin.refused(Denial::HeadersUnreadable);
+                plugin.conclude(&self.stream, outcome);
             }
             Some(()) if self.stream.phase.get() == Phase::Undecided => {
                 self.on_body_due(plugin.on_trailers(self.stream.id));

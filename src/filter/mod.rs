@@ -4,6 +4,7 @@
 mod differential;
 mod host;
 mod http;
+mod metrics;
 mod plugin;
 mod root;
 mod verify;

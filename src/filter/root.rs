@@ -13,7 +13,8 @@ use zeroize::Zeroize as _;
 
 use super::host::{self, HeaderMap};
 use super::http::Http;
-use super::plugin::Plugin;
+use super::metrics;
+use super::plugin::{Plugin, REPORT_INTERVAL};
 use crate::authorizer::{Authorizer, Platform};
 use crate::clock::Now;
 use crate::config::{Config, KeySource};
@@ -22,6 +23,8 @@ use crate::keys::answer::Answer;
 
 /// How often to look whether another worker has got an answer, or a new name may be asked about.
 const TICK_MILLISECONDS: u32 = 10;
+/// How often to report counts when there is nothing else to do.
+const IDLE_TICK_MILLISECONDS: u32 = REPORT_INTERVAL.as_millis() as u32;
 
 pub(super) struct Root {
     id: u32,
@@ -54,7 +57,7 @@ impl Root {
         let needed = self.plugins.iter().any(|plugin| plugin.needs_tick());
         if needed != self.ticking {
             self.ticking = needed;
-            host::set_tick_period(if needed { TICK_MILLISECONDS } else { 0 });
+            host::set_tick_period(if needed { TICK_MILLISECONDS } else { IDLE_TICK_MILLISECONDS });
         }
     }
 
@@ -148,6 +151,9 @@ impl RootContext for Root {
         }
         match Config::from_json(&configuration, &|name| std::env::var(name).ok()) {
             Ok(config) => {
+                metrics::define();
+                host::set_tick_period(IDLE_TICK_MILLISECONDS);
+                self.ticking = false;
                 self.sharing = can_share();
                 let authorizer = Authorizer::new(
                     config,
@@ -173,6 +179,7 @@ impl RootContext for Root {
         let now = now();
         for plugin in self.plugins.iter().filter(|plugin| !plugin.nested.get()) {
             plugin.on_tick(now);
+            plugin.report(now);
         }
         self.proceed(now);
     }

@@ -18,6 +18,7 @@ mod cpix;
 mod decisions;
 mod differential;
 mod keys;
+mod metrics;
 mod module;
 mod outage;
 mod pieces;

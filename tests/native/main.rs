@@ -16,6 +16,7 @@ mod cpix;
 mod decisions;
 mod edges;
 mod keys;
+mod observability;
 mod properties;
 mod proxy;
 mod requests;

@@ -257,6 +257,8 @@ impl Process {
         command
             .args(["--disable-hot-restart", "--log-level", &setup.log_level, "--file-flush-interval-msec", "20"])
             .args(["--concurrency", &setup.concurrency.to_string()])
+            // Ten minutes otherwise, for as long as which a replaced listener lives on.
+            .args(["--drain-time-s", "1", "--parent-shutdown-time-s", "2"])
             .arg("-c")
             .arg(file("bootstrap.json"))
             .arg("--admin-address-path")
