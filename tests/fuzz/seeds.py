@@ -75,12 +75,17 @@ def sets():
     yield compact({"keys": [small[0], {**small[1], "kid": small[0]["kid"]}, small[2]]})
     yield compact({"keys": [small[0], {**small[1], "d": "AA"}, 7, {"kid": "x"}]})
     yield compact({"keys": [key for key in keys if key["kty"] in ("OKP", "oct")]})
+    yield '{"keys":[7]}'
+    yield '{"keys":{}}'
     yield '{"keys":[{"kid":"a","status":"disabled"},{"kid":"b","status":"deleted"},{"kid":"a","kid":"a"}]}'
 
 
 def configurations():
     inline = {"keys": [{"kid": "s", "kty": "oct", "alg": "HS256", "k": "c2VjcmV0LW9mLXRoZS1vcGVyYXRvci1pcy1sb25nLWVub3VnaA", "iss": "me"}]}
     yield '{"keys":{"cluster":"keys"}}'
+    yield '{"":1}'
+    yield '{"keys":{"cluster":"keys","headers":{"a":"${NOBODY}"}}}'
+    yield '{"keys":{"cluster":"keys","timeout":"0.5ms"}}'
     yield compact({"keys": {"inline": inline}})
     yield compact({
         "keys": {

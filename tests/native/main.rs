@@ -15,6 +15,7 @@ mod corpus;
 mod cpix;
 mod decisions;
 mod edges;
+mod fuzz;
 mod keys;
 mod observability;
 mod properties;

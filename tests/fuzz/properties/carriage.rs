@@ -10,7 +10,8 @@ use super::log;
 type Headers<'a> = Vec<(&'a [u8], &'a [u8])>;
 
 /// No token stays on a request that goes on, nothing else is taken off it, and no spelling of a path reaches an open route.
-pub fn check(input: &[u8]) {
+/// Gives whether there is a token.
+pub fn check(input: &[u8]) -> bool {
     let mut lines = input.split(|byte| *byte == b'\n');
     let path = lines.next().unwrap_or_default();
     let authorizations: Vec<&[u8]> = lines.collect();
@@ -31,6 +32,7 @@ pub fn check(input: &[u8]) {
     let all = Removal::all(RequestHead::new(&came, false));
     assert_eq!((all.authorization, &all.path), (authorizations, &removal.path));
     check_open(path, &came);
+    token.is_ok()
 }
 
 fn headers<'a>(path: &'a [u8], authorizations: &[&'a [u8]]) -> Headers<'a> {

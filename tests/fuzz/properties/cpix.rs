@@ -19,7 +19,8 @@ const CONTENT: &str = "content-1";
 
 static KEYS: LazyLock<[VerifyingKey; 2]> = LazyLock::new(|| {
     let keys: Value = serde_json::from_str(include_str!("../../native/cpix/fixtures/keys.json")).expect("fixtures");
-    let number = |key: &str, member: &str| URL_SAFE_NO_PAD.decode(keys[key][member].as_str().expect("a key")).expect("a key");
+    let number =
+        |key: &str, member: &str| URL_SAFE_NO_PAD.decode(keys[key][member].as_str().expect("a key")).expect("a key");
     [
         VerifyingKey::ecdsa(Alg::Es256, &number("p256", "x"), &number("p256", "y"), None).expect("a key"),
         VerifyingKey::rsa(Alg::Rs256, &number("rsa", "n"), &number("rsa", "e"), None).expect("a key"),
@@ -39,12 +40,13 @@ fn forms() -> [Form; 4] {
     [Form::Inclusive10, Form::Inclusive11, exclusive(""), exclusive("a #default")]
 }
 
-/// A canonical form is canonical and means the same, and what verifies is what was signed.
-pub fn check(input: &[u8]) {
+/// A canonical form is canonical and means the same, and what verifies is what was signed. Gives whether it verifies.
+pub fn check(input: &[u8]) -> bool {
     let document = match Document::parse(input) {
         Err(denial) => {
             assert_eq!(denial.code(), Code::Mdrm910);
-            return log::check_refusal(&denial);
+            log::check_refusal(&denial);
+            return false;
         }
         Ok(document) => document,
     };
@@ -58,6 +60,7 @@ pub fn check(input: &[u8]) {
         assert_eq!(again.content_id(), document.content_id());
         assert_eq!(again.canonical_form(&form).as_deref(), Ok(&*once), "{form:?}");
     }
+    let mut verifies = false;
     for key in &*KEYS {
         let verified = Document::parse(input).expect("it was read before").verify(key);
         match verified {
@@ -70,9 +73,11 @@ pub fn check(input: &[u8]) {
                 assert_eq!(verified.content_id(), Ok(CONTENT));
                 let form = without_signature(input).expect("a signed document has a canonical form");
                 assert!(SIGNED.contains(&form), "nobody has signed {form}");
+                verifies = true;
             }
         }
     }
+    verifies
 }
 
 /// The exclusive canonical form less the signature over the whole, which is a child of the root element.

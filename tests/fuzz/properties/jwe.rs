@@ -30,8 +30,8 @@ fn master_key(alg: &str) -> MasterKey {
     MasterKey::read(&object).expect("a master key")
 }
 
-/// Nothing opens but what was sealed with the key, and what opens is the one spelling of it.
-pub fn check(input: &[u8]) {
+/// Nothing opens but what was sealed with the key, and what opens is the one spelling of it. Gives whether a license request is inside.
+pub fn check(input: &[u8]) -> bool {
     let sealed = |text: &[u8], content_key: &[u8; 32], wrapped: &[u8]| {
         let at = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
         let (header, plaintext) = text.split_at(at);
@@ -42,15 +42,17 @@ pub fn check(input: &[u8]) {
         [b'w', text @ ..] => sealed(text, &CONTENT_KEY, &wrap(&CONTENT_KEY)),
         body => body.to_vec(),
     };
+    let mut opens = false;
     for (key, alg) in [(&*DIR, "dir"), (&*WRAPS, "A256KW")] {
         match UntrustedJwe::parse(&body) {
             Err(denial) => {
                 log::check_refusal(&denial);
                 assert!(matches!(denial.code(), Code::Mdrm517 | Code::Mdrm518), "{denial:?}");
             }
-            Ok(jwe) => check_parsed(&body, jwe, key, alg),
+            Ok(jwe) => opens |= check_parsed(&body, jwe, key, alg),
         }
     }
+    opens
 }
 
 fn wrap(content_key: &[u8; 32]) -> Vec<u8> {
@@ -69,14 +71,14 @@ fn seal(header: &[u8], plaintext: &[u8], content_key: &[u8; 32], wrapped: &[u8])
     format!("{protected}.{}", parts.join(".")).into_bytes()
 }
 
-fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) {
+fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) -> bool {
     let text = std::str::from_utf8(body).expect("a JWE is ASCII");
     let parts: Vec<Vec<u8>> = text.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).expect("base64url")).collect();
     let respelled: Vec<String> = parts.iter().map(|part| URL_SAFE_NO_PAD.encode(part)).collect();
     assert_eq!(respelled.join("."), text, "a second spelling");
     let [header, encrypted_key, iv, ciphertext, tag] = &*parts else { panic!("{} parts", parts.len()) };
     let protected = text.split('.').next().unwrap_or_default();
-    let Ok(header) = serde_json::from_slice::<Value>(header) else { return }; // A number that is no double, somewhere.
+    let Ok(header) = serde_json::from_slice::<Value>(header) else { return false }; // A number that is no double, somewhere.
     assert_eq!(header["kid"].as_str(), Some(jwe.kid().as_str()));
     assert!(header.get("zip").is_none() && header.get("crit").is_none() && header["enc"] == "A256GCM");
 
@@ -92,8 +94,9 @@ fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) {
         Err(denial) => {
             assert_eq!(denial, Denial::TunnelUndecryptable);
             let content_key = content_key.filter(|_| header["alg"] == alg && iv.len() == 12 && tag.len() == 16);
-            let Some(content_key) = content_key else { return };
-            let (mut opened, tag) = (ciphertext.clone(), <[u8; 16]>::try_from(&**tag).expect("its length was looked at"));
+            let Some(content_key) = content_key else { return false };
+            let (mut opened, tag) =
+                (ciphertext.clone(), <[u8; 16]>::try_from(&**tag).expect("its length was looked at"));
             let holds = Aes256Gcm::new(&content_key.into()).decrypt_in_place_detached(
                 &nonce(iv),
                 protected.as_bytes(),
@@ -101,6 +104,7 @@ fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) {
                 &tag.into(),
             );
             assert!(holds.is_err(), "what was sealed is not opened");
+            false
         }
         Ok(plaintext) => {
             assert_eq!(header["alg"], alg, "the key's algorithm counts");
@@ -110,7 +114,7 @@ fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) {
             let again_tag = cipher.encrypt_in_place_detached(&nonce(iv), protected.as_bytes(), &mut again);
             assert_eq!(&again_tag.expect("a short text is sealed")[..], &tag[..], "what nobody has sealed is opened");
             assert_eq!(&again, ciphertext);
-            check_payload(&plaintext);
+            check_payload(&plaintext)
         }
     }
 }
@@ -119,16 +123,17 @@ fn nonce(iv: &[u8]) -> Nonce<aes_gcm::aead::consts::U12> {
     <[u8; 12]>::try_from(iv).expect("an IV of another length opens nothing").into()
 }
 
-fn check_payload(plaintext: &Plaintext) {
+fn check_payload(plaintext: &Plaintext) -> bool {
     assert!(format!("{plaintext:?}").len() < 40, "a plaintext is shown");
     match TunnelRequest::parse(plaintext) {
         Err(denial) => {
             log::check_refusal(&denial);
             assert_eq!(denial.code(), Code::Mdrm517);
+            false
         }
         Ok(TunnelRequest { license_request, jwt, content_type }) => {
             let Ok(payload) = serde_json::from_slice::<Value>(plaintext.as_bytes()) else {
-                return; // A number that is no double, somewhere.
+                return true; // A number that is no double, somewhere.
             };
             let text = payload["license_request"].as_str().expect("license_request is a string");
             let spellings = [
@@ -141,6 +146,7 @@ fn check_payload(plaintext: &Plaintext) {
             assert_eq!(payload["jwt"].as_str(), Some(&*jwt));
             let named = payload.get("content_type").map_or(Some(CONTENT_TYPES[0]), Value::as_str);
             assert!(!jwt.is_empty() && named == Some(content_type) && CONTENT_TYPES.contains(&content_type));
+            true
         }
     }
 }

@@ -18,8 +18,9 @@ const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 pub(super) type Members = BTreeMap<String, Box<RawValue>>;
 
 /// Whatever is taken for a key names itself, says that it is enabled, is public where it must be, and verifies nothing
-/// that nobody has signed.
-pub fn check(input: &[u8]) {
+/// that nobody has signed. Gives whether it is taken for a key of some kind.
+pub fn check(input: &[u8]) -> bool {
+    let mut is_key = false;
     let members: Members = serde_json::from_slice(input).unwrap_or_default();
     let own = text(&members, "kid").and_then(|kid| Kid::new(&kid));
     let asked = own.clone().or_else(|| Kid::new("a name")).expect("a name for a key");
@@ -33,12 +34,14 @@ pub fn check(input: &[u8]) {
             Ok(KeyDocument::Deleted) => assert_eq!(text(&members, "status").as_deref(), Some("deleted")),
         }
         if let Ok(KeyDocument::Enabled { .. }) = &document {
+            is_key = true;
             assert_eq!(own.as_ref(), Some(&asked), "a key that does not bear the name that was asked for");
             let other = KeyDocument::parse_one(input, &stranger, provenance);
             assert!(asked == stranger || matches!(other, Err(Unusable::Kid)), "{other:?}");
         }
         check_in_a_set(input, own.as_ref(), &document, provenance);
     }
+    is_key
 }
 
 /// Where documents may come from.

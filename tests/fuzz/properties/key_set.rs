@@ -11,8 +11,9 @@ use super::key_document::{Members, is_secret, kind, text};
 use super::log;
 
 /// A set holds exactly those of its documents that can be used alone and share their name with no other, in whatever order
-/// they stand.
-pub fn check(input: &[u8]) {
+/// they stand. Gives whether there are keys.
+pub fn check(input: &[u8]) -> bool {
+    let mut has_keys = false;
     for symmetric in [false, true] {
         let provenance = Provenance {
             ring: Ring::Access,
@@ -24,9 +25,13 @@ pub fn check(input: &[u8]) {
         };
         match KeySet::parse(input, provenance) {
             Err(fault) => log::check_line(&fault.to_string()),
-            Ok(set) => check_set(input, &set, provenance),
+            Ok(set) => {
+                check_set(input, &set, provenance);
+                has_keys |= !set.keys.is_empty();
+            }
         }
     }
+    has_keys
 }
 
 fn check_set(input: &[u8], set: &KeySet, provenance: Provenance<'_>) {
@@ -54,7 +59,8 @@ fn check_set(input: &[u8], set: &KeySet, provenance: Provenance<'_>) {
     assert_eq!(found, expected);
     for kid in names.iter().flatten().filter(|kid| !set.keys.contains_key(kid)) {
         // One that repeats a member is dropped without its name.
-        let dropped = |(of, reason): &(Option<Kid>, Unusable)| of.as_ref() == Some(kid) || matches!(reason, Unusable::Json(_));
+        let dropped =
+            |(of, reason): &(Option<Kid>, Unusable)| of.as_ref() == Some(kid) || matches!(reason, Unusable::Json(_));
         assert!(set.dropped.iter().any(dropped), "{kid} was neither taken nor dropped");
     }
     assert!(!set.keys.is_empty() || elements.is_empty());

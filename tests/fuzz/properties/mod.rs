@@ -1,4 +1,5 @@
-//! What must hold of any input, one module for each thing that strangers write. `check` panics where it does not hold.
+//! What must hold of any input, one module for each thing that strangers write. `check` panics where it does not hold, and
+//! says whether the input was taken for what it pretends to be.
 //!
 //! The fuzz targets of this package and the property tests of `tests/native/fuzz.rs` run the same bodies. Each input is
 //! bytes of the form that its module describes; none is too strange to be checked.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mdrm_authz::authorizer::{Authorizer, Decision, Platform, Step};
+use mdrm_authz::authorizer::{Authorizer, Decision, Facts, Outcome, Platform, Step};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::jose::token::UntrustedToken;
@@ -29,10 +29,11 @@ const MAX_TOKEN_BYTES: usize = 8192;
 static CORPUS: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../corpus.json")).expect("the corpus is JSON"));
 
-/// What the keys of the corpus have signed, to be allowed or not: signatures may have two spellings (high s), this has one.
-static SIGNED: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
-    let tokens = CORPUS["cases"].as_array().expect("cases").iter().filter(|case| case["expect"] == "ok");
-    tokens.filter_map(|case| case["token"].as_str()?.rsplit_once('.').map(|(signed, _)| signed)).collect()
+/// What the keys of the corpus may have signed, with the code that it gets. An ECDSA signature has two spellings (high s), this
+/// has one.
+static CASES: LazyLock<BTreeSet<(&str, &str)>> = LazyLock::new(|| {
+    let signed = |case: &'static Value| Some((case["token"].as_str()?.rsplit_once('.')?.0, case["expect"].as_str()?));
+    CORPUS["cases"].as_array().expect("cases").iter().filter_map(signed).collect()
 });
 
 /// With a memory of tokens, and without one.
@@ -54,8 +55,8 @@ thread_local! {
 }
 
 /// Nothing but a signed token is allowed, and a signed one exactly if its claims are right; a memory of tokens changes no
-/// decision.
-pub fn check(input: &[u8]) {
+/// decision. Gives whether the token is allowed.
+pub fn check(input: &[u8]) -> bool {
     let signed = input.strip_prefix(b"s").map(|text| {
         let at = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
         let (header, payload) = text.split_at(at);
@@ -65,9 +66,11 @@ pub fn check(input: &[u8]) {
         Some((header, payload)) => sign(header, payload).into_bytes(),
         None => input.to_vec(),
     };
-    let decision = FORGETS.with(|authorizer| decide(authorizer, &authorization));
+    let Outcome { decision, facts } = FORGETS.with(|authorizer| decide(authorizer, &authorization));
+    check_facts(text(&authorization), &facts);
     for _ in 0..2 {
-        assert_eq!(REMEMBERS.with(|authorizer| decide(authorizer, &authorization)), decision);
+        let again = REMEMBERS.with(|authorizer| decide(authorizer, &authorization));
+        assert_eq!((&again.decision, again.facts.proven), (&decision, facts.proven.clone()));
     }
     match &decision {
         Decision::Deny(denial) => {
@@ -79,9 +82,13 @@ pub fn check(input: &[u8]) {
                 assert!(!right || UntrustedToken::parse(text(&authorization), MAX_TOKEN_BYTES).is_err(), "{denial:?}");
             }
         }
-        Decision::Allow(_) => check_allowed(text(&authorization)),
+        Decision::Allow(_) => {
+            assert!(facts.proven.is_some());
+            check_allowed(text(&authorization));
+        }
         other => panic!("{other:?}"),
     }
+    matches!(decision, Decision::Allow(_))
 }
 
 fn text(authorization: &[u8]) -> &str {
@@ -102,7 +109,7 @@ fn hmac(message: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
 }
 
-fn decide(authorizer: &RefCell<Authorizer>, authorization: &[u8]) -> Decision {
+fn decide(authorizer: &RefCell<Authorizer>, authorization: &[u8]) -> Outcome {
     let headers: [(&[u8], &[u8]); 4] = [
         (b":method", b"POST"),
         (b":path", b"/widevine"),
@@ -113,8 +120,22 @@ fn decide(authorizer: &RefCell<Authorizer>, authorization: &[u8]) -> Decision {
     let (removals, step) = authorizer.borrow_mut().on_request(RequestHead::new(&headers, false), WaiterId(1), now);
     assert_eq!((removals.headers, removals.path), (vec![b"authorization".to_vec()], None));
     match step {
-        Step::Done(decision) => decision,
+        Step::Done(outcome) => outcome,
         Step::Wait(_) => panic!("every key is held"),
+    }
+}
+
+/// Whose token it is gets known only if it is signed, and is told in printable characters.
+fn check_facts(authorization: &str, facts: &Facts) {
+    for (_, value) in facts.properties() {
+        log::check_line(&value);
+    }
+    if facts.proven.is_some() {
+        let token = text(trim(authorization.as_bytes())).rsplit(' ').next().unwrap_or_default();
+        let (message, signature) = token.rsplit_once('.').expect("a token that proves something has parts");
+        let ours = URL_SAFE_NO_PAD.encode(hmac(message.as_bytes())) == signature;
+        let theirs = CASES.iter().any(|(signed, _)| *signed == message);
+        assert!(ours || theirs, "{token} proves something");
     }
 }
 
@@ -129,7 +150,7 @@ fn check_allowed(authorization: &str) {
     assert_eq!(decoded.each_ref().map(|part| URL_SAFE_NO_PAD.encode(part)).join("."), token, "a second spelling");
     let [header_text, payload_text, signature] = decoded;
     let message = format!("{header}.{payload}");
-    if SIGNED.contains(&*message) {
+    if CASES.contains(&(&*message, "ok")) {
         return;
     }
     assert_eq!(signature, hmac(message.as_bytes()), "nobody has signed {token}");
@@ -141,13 +162,21 @@ fn check_allowed(authorization: &str) {
 /// is as wrong.
 fn members(json: &[u8]) -> Option<BTreeMap<String, Value>> {
     let spelled: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(json).ok()?;
-    Some(spelled.into_iter().map(|(name, value)| (name, serde_json::from_str(value.get()).unwrap_or_default())).collect())
+    Some(
+        spelled
+            .into_iter()
+            .map(|(name, value)| (name, serde_json::from_str(value.get()).unwrap_or_default()))
+            .collect(),
+    )
 }
 
 /// Whether a header is that of a token of the key; none if it cannot be read here.
 fn is_right_header(header: &[u8]) -> Option<bool> {
     let members = members(header)?;
-    let session = |typ: &Value| typ.as_str().is_some_and(|typ| typ.to_ascii_lowercase().ends_with("mdrm-session+jwt"));
+    let session = |typ: &Value| {
+        let typ = typ.as_str().unwrap_or_default().to_ascii_lowercase();
+        typ.strip_prefix("application/").unwrap_or(&typ) == "mdrm-session+jwt"
+    };
     Some(
         members.get("alg") == Some(&json!("HS256"))
             && members.get("kid") == Some(&json!(KID))

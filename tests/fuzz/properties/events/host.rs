@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mdrm_authz::authorizer::{Authorizer, Decision, Platform};
+use mdrm_authz::authorizer::{Authorizer, Decision, Outcome, Platform};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::keys::answer::Answer;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::super::NOW;
 use super::requests::REQUESTS;
-use super::{Event, MAX_STREAMS, keys};
+use super::{Event, MAX_STREAMS, keys, log};
 
 /// What a key service says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,17 +167,8 @@ impl Host {
     /// Whatever is still to come comes, and the key service is well again.
     pub(super) fn finish(&mut self) {
         (self.lose_body, self.lose_race) = (false, false);
-        for stream in 0..self.streams.len() {
-            self.end(stream, false);
-        }
         // Longer than the time-out of a request that is never sent, and than the note of a worker that asks.
-        for _ in 0..80 {
-            while self.workers.iter().any(|worker| !worker.outstanding.is_empty()) {
-                self.answer(0, Says::Right(60), false);
-            }
-            self.now.monotonic += Duration::from_millis(50);
-            self.tick();
-        }
+        (0..80).for_each(|_| self.serve(Duration::from_millis(50)));
         for stream in &self.streams {
             assert!(stream.gone || stream.decision.is_some(), "{} waits on and on", REQUESTS[stream.request].name);
         }
@@ -185,6 +176,18 @@ impl Host {
             assert_eq!((worker.requests.held(), worker.requests.take_due()), (0, Vec::new()));
             assert!(worker.outstanding.is_empty() && !worker.requests.needs_tick());
         }
+    }
+
+    /// All bodies are there, the key service says what it should, and a moment passes.
+    pub(super) fn serve(&mut self, moment: Duration) {
+        for stream in 0..self.streams.len() {
+            self.end(stream, false);
+        }
+        while self.workers.iter().any(|worker| !worker.outstanding.is_empty()) {
+            self.answer(0, Says::Right(60), false);
+        }
+        self.now.monotonic += moment;
+        self.tick();
     }
 
     fn head(&mut self, request: usize, worker: usize) {
@@ -208,7 +211,7 @@ impl Host {
         let pairs: Vec<(&[u8], &[u8])> = headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
         let requests = &mut self.workers[worker].requests;
         match requests.on_head(RequestHead::new(&pairs, ended), id(stream), self.now).1 {
-            Some(decision) => self.decide(stream, decision),
+            Some(outcome) => self.decide(stream, outcome),
             None => self.settle(stream),
         }
     }
@@ -376,7 +379,7 @@ impl Host {
     fn come_due(&mut self, stream: usize, due: Option<Due>) {
         match due {
             None => {}
-            Some(Due::Decision(decision)) => self.decide(stream, decision),
+            Some(Due::Decision(outcome)) => self.decide(stream, outcome),
             Some(Due::Body) => {
                 let lost = std::mem::take(&mut self.lose_body);
                 let one = &mut self.streams[stream];
@@ -384,14 +387,16 @@ impl Host {
                 one.body_lost |= lost;
                 let body = REQUESTS[one.request].body.as_deref().filter(|_| !lost);
                 match self.workers[one.worker].requests.on_whole_body(id(stream), body, self.now) {
-                    Some(decision) => self.decide(stream, decision),
+                    Some(outcome) => self.decide(stream, outcome),
                     None => self.settle(stream),
                 }
             }
         }
     }
 
-    fn decide(&mut self, stream: usize, decision: Decision) {
+    fn decide(&mut self, stream: usize, Outcome { decision, facts }: Outcome) {
+        facts.properties().for_each(|(_, value)| log::check_line(&value));
+        assert!(facts.proven.is_some() || !matches!(decision, Decision::Allow(_)), "nobody is allowed");
         let one = &mut self.streams[stream];
         assert!(one.decision.is_none(), "decided twice: {:?} and {decision:?}", one.decision);
         one.decision = Some(decision);

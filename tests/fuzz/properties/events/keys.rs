@@ -51,7 +51,8 @@ static DOCUMENTS: LazyLock<Vec<(&'static str, Value)>> = LazyLock::new(|| {
 pub(super) fn document(path: &str) -> Option<Value> {
     if path == "/set" {
         let public = ["/keys/e", "/keys/off", "/keys/p256"];
-        let documents: Vec<&Value> = DOCUMENTS.iter().filter(|(at, _)| public.contains(at)).map(|(_, key)| key).collect();
+        let documents: Vec<&Value> =
+            DOCUMENTS.iter().filter(|(at, _)| public.contains(at)).map(|(_, key)| key).collect();
         return Some(json!({"keys": documents}));
     }
     DOCUMENTS.iter().find(|(at, _)| *at == path).map(|(_, document)| document.clone())

@@ -122,7 +122,8 @@ fn seal(token: &str) -> Vec<u8> {
 
 /// A document that the fixtures' key `p256` has signed.
 fn signed_document() -> String {
-    let signed: Value = serde_json::from_str(include_str!("../../../native/cpix/fixtures/signed.json")).expect("fixtures");
+    let signed: Value =
+        serde_json::from_str(include_str!("../../../native/cpix/fixtures/signed.json")).expect("fixtures");
     let entry = signed.as_array().into_iter().flatten().find(|entry| entry["name"] == "KeyInfo");
     entry.and_then(|entry| entry["document"].as_str()).expect("a signed document").to_owned()
 }
