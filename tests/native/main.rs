@@ -18,6 +18,7 @@ mod decisions;
 mod edges;
 mod explain;
 mod factorable;
+mod fuzz;
 mod keys;
 mod lints;
 mod observability;
