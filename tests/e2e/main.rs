@@ -17,6 +17,7 @@ mod config;
 mod cpix;
 mod decisions;
 mod differential;
+mod documents;
 mod keys;
 mod metrics;
 mod module;
