@@ -76,7 +76,7 @@ impl MasterKey {
         if k.len() != secret.len() {
             return Err(Unusable::Member("k"));
         }
-        secret.copy_from_slice(&k);
+        secret.iter_mut().zip(k.iter()).for_each(|(place, byte)| *place = *byte);
         let substitute = substitute(&secret);
         Ok(Self { alg, secret, substitute })
     }

@@ -7,6 +7,7 @@ pub mod jwe;
 pub mod jwk;
 pub mod master_key;
 pub mod native;
+mod roca;
 pub mod rsa;
 pub mod signing;
 pub mod token;

@@ -12,6 +12,7 @@ use jwt_compact::{Algorithm, AlgorithmSignature};
 
 use super::algorithm::NoSigningKey;
 use super::native::{Hash, HostForm};
+use super::roca::has_fingerprint;
 use super::verify::WeakKey;
 
 /// How a hash is made as long as the modulus.
@@ -49,12 +50,15 @@ impl RsaPublicKey {
     /// 6.3.1.1 forbids them, some encoders write one all the same.)
     ///
     /// # Errors
-    /// [`WeakKey::RsaModulus`] and [`WeakKey::RsaExponent`].
+    /// [`WeakKey::RsaModulus`], [`WeakKey::RsaFactorable`] and [`WeakKey::RsaExponent`].
     pub fn new(n: &[u8], e: &[u8]) -> Result<Self, WeakKey> {
         let n = strip_zeros(n);
         let bits = n.first().map_or(0, |byte| n.len().saturating_mul(8).saturating_sub(byte.leading_zeros() as usize));
         if !(2048..=4096).contains(&bits) {
             return Err(WeakKey::RsaModulus);
+        }
+        if has_fingerprint(n) {
+            return Err(WeakKey::RsaFactorable);
         }
         let squarings = match strip_zeros(e) {
             [3] => 1,

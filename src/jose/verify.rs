@@ -53,6 +53,8 @@ pub(super) fn verify<A: Algorithm>(algorithm: &A, key: &A::VerifyingKey, message
 pub enum WeakKey {
     /// The modulus is not an odd number of 2048 to 4096 bits.
     RsaModulus,
+    /// The modulus has the fingerprint of a generator whose keys can be factored (CVE-2017-15361).
+    RsaFactorable,
     /// The public exponent is neither 3 nor 65537.
     RsaExponent,
     /// A coordinate has not the length of the curve's field, or the point is not on the curve.
@@ -69,6 +71,7 @@ impl fmt::Display for WeakKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RsaModulus => "n is not an odd number of 2048 to 4096 bits",
+            Self::RsaFactorable => "n can be factored (CVE-2017-15361)",
             Self::RsaExponent => "e is neither 3 nor 65537",
             Self::NotAPoint => "x and y are not a point of the curve",
             Self::SmallOrder => "x is a point of small order",

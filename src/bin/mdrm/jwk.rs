@@ -166,7 +166,7 @@ fn encode(bytes: &[u8]) -> String {
 /// `point` is uncompressed (SEC 1 section 2.3.3): a tag, then x and y of equal length.
 fn ec_members(crv: &str, point: &[u8], scalar: &[u8]) -> Value {
     let coordinates = point.get(1..).unwrap_or_default();
-    let (x, y) = coordinates.split_at(coordinates.len() / 2);
+    let (x, y) = coordinates.split_at_checked(coordinates.len() / 2).unwrap_or_default();
     json!({"kty": "EC", "crv": crv, "x": encode(x), "y": encode(y), "d": encode(scalar)})
 }
 
