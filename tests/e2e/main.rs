@@ -20,6 +20,7 @@ mod config;
 mod cpix;
 mod decisions;
 mod differential;
+mod documents;
 #[path = "../soak/faults/mod.rs"]
 mod faults;
 mod hardening;
