@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the filter for wasm32-wasip1 and leaves the module at target/mdrm_authz.wasm.
+# Builds the filter for wasm32-wasip1 and leaves the module at target/mdrm_authz.wasm, and beside it what compiled it.
 #
 #   envoy/build-wasm.sh           build
 #   envoy/build-wasm.sh clippy    lint the code that only this target compiles
@@ -111,4 +111,5 @@ if ! cmp -s "$built" "$module"; then
   cp "$built" "$module.$$"
   mv -f "$module.$$" "$module"
 fi
+"${RUSTC:-rustc}" --version >"${module%.wasm}.rustc"
 echo "$module: $(wc -c <"$module") bytes"

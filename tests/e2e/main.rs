@@ -9,16 +9,21 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     reason = "in tests a wrong assumption shall end the test"
 )]
 
+mod access_log;
+mod capabilities;
 mod carriage;
 mod config;
 mod cpix;
 mod decisions;
 mod differential;
+mod documents;
 #[path = "../soak/faults/mod.rs"]
 mod faults;
+mod hardening;
 mod keys;
 #[path = "../soak/load/mod.rs"]
 mod load;

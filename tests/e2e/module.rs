@@ -19,7 +19,7 @@ const CALLBACKS: [&str; 10] = [
     "proxy_on_vm_start",
 ];
 
-fn module() -> Vec<u8> {
+pub(crate) fn module() -> Vec<u8> {
     fs::read(env::var("MDRM_WASM").expect("MDRM_WASM names the module")).unwrap()
 }
 
@@ -43,7 +43,7 @@ fn take<'a>(bytes: &mut &'a [u8], length: usize) -> &'a [u8] {
 }
 
 /// The names in the export section (WebAssembly core specification section 5.5.10).
-fn exports(module: &[u8]) -> Vec<String> {
+pub(crate) fn exports(module: &[u8]) -> Vec<String> {
     const EXPORTS: u8 = 7;
     let mut rest = module.strip_prefix(b"\0asm\x01\0\0\0").expect("a module");
     loop {

@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     reason = "a test that meets something unexpected shall end"
 )]
 
@@ -16,7 +17,10 @@ mod cpix;
 mod decisions;
 mod edges;
 mod explain;
+mod factorable;
+mod fuzz;
 mod keys;
+mod lints;
 mod observability;
 mod properties;
 mod proxy;

@@ -2,8 +2,8 @@
 //! configuration of its own, all in one VM.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -43,6 +43,8 @@ pub struct Setup {
     pub module: &'static str,
     /// How much Envoy logs.
     pub log_level: String,
+    /// The whole configuration in YAML, in place of what the rest above makes up, but for workers and log level.
+    pub written_out: Option<String>,
     /// Whether another process may take over while it serves, see [`super::envoy::Envoy::restart`]. Its listeners need
     /// ports of their own.
     pub hot_restart: bool,
@@ -93,6 +95,7 @@ impl Setup {
             vm_id: "mdrm".to_owned(),
             module: "MDRM_WASM",
             log_level: "info".to_owned(),
+            written_out: None,
             hot_restart: false,
             drain_seconds: 1,
         }
@@ -119,18 +122,29 @@ impl Setup {
         self
     }
 
-    /// A free port of the host that it runs on.
-    fn free_port(&self) -> SocketAddr {
-        SocketAddr::new(self.host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |host| host.address), 0)
+    /// Of the host that it runs on.
+    fn address(&self) -> IpAddr {
+        self.host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |host| host.address)
+    }
+
+    /// Writes Envoy's bootstrap configuration to this directory.
+    pub(super) fn write_bootstrap(&self, directory: &Path) -> PathBuf {
+        // Envoy goes by the end of the name.
+        let (name, text) = match &self.written_out {
+            Some(yaml) => ("bootstrap.yaml", yaml.clone()),
+            None => ("bootstrap.json", self.bootstrap(directory).to_string()),
+        };
+        fs::write(directory.join(name), text).unwrap();
+        directory.join(name)
     }
 
     /// Envoy's bootstrap configuration. Files go to this directory.
-    pub(super) fn bootstrap(&self, directory: &Path) -> Value {
+    fn bootstrap(&self, directory: &Path) -> Value {
         let mut clusters = if self.dynamic { Vec::new() } else { self.clusters_json() };
         clusters.push(cluster("upstream", self.upstream, self.upstream_http2));
         clusters.push(cluster("dead", server::nobody(), false));
         let mut bootstrap = json!({
-            "admin": {"address": address(self.free_port())},
+            "admin": {"address": address(SocketAddr::new(self.address(), 0))},
             "node": {"id": "test", "cluster": "test"},
             "static_resources": {"clusters": clusters},
         });
@@ -261,7 +275,7 @@ impl Listener {
         }
         json!({
             "name": self.name,
-            "address": address(SocketAddr::new(setup.free_port().ip(), self.port)),
+            "address": address(SocketAddr::new(setup.address(), self.port)),
             "connection_balance_config": {"exact_balance": {}},
             "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
         })
@@ -275,6 +289,7 @@ fn access_log(path: &Path) -> Value {
         "log_format": {"json_format": {
             "status": "%RESPONSE_CODE%",
             "details": "%RESPONSE_CODE_DETAILS%",
+            "code": "%FILTER_STATE(wasm.mdrm_code:PLAIN)%",
             "path": "%REQ(:PATH)%",
             "authorization": "%REQ(AUTHORIZATION)%",
             "case": "%REQ(X-CASE)%",

@@ -3,6 +3,12 @@
 
 use std::collections::HashMap;
 
+/// Every code, without `MDRM-`.
+pub fn all() -> Vec<u16> {
+    let rows = include_str!("../codes.tsv").lines().skip(1);
+    rows.map(|row| row["MDRM-".len()..].split('\t').next().unwrap().parse().unwrap()).collect()
+}
+
 /// HTTP status and message of a code, which is given without `MDRM-`.
 pub fn status_and_message(code: u16) -> (u16, &'static str) {
     rows().find(|row| row.0 == code).map(|(_, status, message)| (status, message)).expect("a code of the table")

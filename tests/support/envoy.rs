@@ -63,10 +63,10 @@ impl Envoy {
     pub fn try_start(setup: Setup) -> Result<Envoy, Refusal> {
         let directory = tempfile::Builder::new().prefix("mdrm-e2e-").tempdir().unwrap();
         let path = directory.path();
-        fs::write(path.join("bootstrap.json"), setup.bootstrap(path).to_string()).unwrap();
+        let bootstrap = setup.write_bootstrap(path);
         setup.write_clusters(path);
         setup.write_listeners(path);
-        let (process, admin) = Process::start(path, &setup, 0)?;
+        let (process, admin) = Process::start(path, &bootstrap, &setup, 0)?;
         let mut envoy = Envoy { admin, ports: HashMap::new(), directory, setup, process, former: Vec::new() };
         envoy.ports = envoy.listening();
         Ok(envoy)
@@ -80,7 +80,8 @@ impl Envoy {
     /// If the new process does not start.
     pub fn restart(&mut self) {
         let epoch = self.former.len() + 1;
-        let started = Process::start(self.directory.path(), &self.setup, epoch);
+        let bootstrap = self.setup.write_bootstrap(self.directory.path());
+        let started = Process::start(self.directory.path(), &bootstrap, &self.setup, epoch);
         let (process, admin) = started.unwrap_or_else(|refusal| panic!("the new process ended:\n{}", refusal.log));
         self.former.push(std::mem::replace(&mut self.process, process));
         self.admin = admin;
@@ -193,6 +194,11 @@ impl Envoy {
         read(&self.directory.path().join("access.log"))
     }
 
+    /// Everything that Envoy wrote to its standard output so far: the access log of the reference configuration.
+    pub fn output(&self) -> String {
+        read(&self.directory.path().join("envoy.out"))
+    }
+
     /// Waits until the access log has a line for each of so many requests, and gives it as text.
     pub fn await_access_log(&self, lines: usize) -> String {
         wait::until(&format!("{lines} lines in the access log"), || {
@@ -269,8 +275,13 @@ struct Process {
 
 impl Process {
     /// Starts the process and waits until it serves, or ends. Gives the address of its admin interface too.
-    fn start(directory: &Path, setup: &Setup, epoch: usize) -> Result<(Process, SocketAddr), Refusal> {
-        let process = Process::spawn(directory, setup, epoch);
+    fn start(
+        directory: &Path,
+        bootstrap: &Path,
+        setup: &Setup,
+        epoch: usize,
+    ) -> Result<(Process, SocketAddr), Refusal> {
+        let process = Process::spawn(directory, bootstrap, setup, epoch);
         let log = || read(&directory.join(name_of(epoch, "envoy.log")));
         let start = Instant::now();
         loop {
@@ -286,7 +297,7 @@ impl Process {
         }
     }
 
-    fn spawn(directory: &Path, setup: &Setup, epoch: usize) -> Process {
+    fn spawn(directory: &Path, bootstrap: &Path, setup: &Setup, epoch: usize) -> Process {
         let envoy = required("ENVOY", "the Envoy binary");
         let mut command = setup.host.as_ref().map_or_else(|| Command::new(&envoy), |host| host.command(&envoy));
         let file = |name: &str| directory.join(name_of(epoch, name));
@@ -303,7 +314,7 @@ impl Process {
             .args(["--drain-strategy", "immediate", "--drain-time-s", &setup.drain_seconds.to_string()])
             .args(["--parent-shutdown-time-s", &(setup.drain_seconds + 1).to_string()])
             .arg("-c")
-            .arg(directory.join("bootstrap.json"))
+            .arg(bootstrap)
             .arg("--admin-address-path")
             .arg(file("admin.txt"))
             .envs(setup.environment.iter().map(|(name, value)| (name, value)))

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use hyper::body::Incoming;
@@ -37,20 +37,11 @@ impl Server {
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Scripted>> + Send + 'static,
     {
-        Server::start_at(Ipv4Addr::LOCALHOST.into(), handler)
+        Server::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), handler)
     }
 
-    /// Starts to serve on a free port of this address.
-    pub fn start_at<H, F>(address: IpAddr, handler: H) -> Server
-    where
-        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Scripted>> + Send + 'static,
-    {
-        Server::bound_to(SocketAddr::new(address, 0), handler)
-    }
-
-    /// Starts to serve at this address and port, as soon as whoever had it before is gone.
-    pub fn bound_to<H, F>(address: SocketAddr, handler: H) -> Server
+    /// Starts to serve at this address, as soon as whoever had it before is gone.
+    pub fn start_at<H, F>(address: SocketAddr, handler: H) -> Server
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Scripted>> + Send + 'static,
