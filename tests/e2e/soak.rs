@@ -49,7 +49,7 @@ fn attack_63_no_request_is_refused_for_configurations_that_are_pushed() {
 
 #[test]
 fn attacks_61_and_62_thousands_of_clients_that_go_away_while_their_key_is_fetched_leave_nothing_behind() {
-    let stand = Stand::start(Filter::MdrmAuthz);
+    let stand = Stand::patient(Filter::MdrmAuthz);
     go_away(&stand, 3000);
     wait::until_true("nothing is left of them", || nothing_waits(&stand));
     stand.envoy.assert_healthy();
@@ -70,7 +70,7 @@ fn attack_66_after_a_panic_the_worker_serves_again_within_two_seconds_and_nothin
         "those who waited had an end after {:?}",
         panics.paused_ended
     );
-    assert!(panics.figures.forged > 100 && panics.arrived > 100, "{panics:?}");
+    assert!(panics.figures.forged > 50 && panics.arrived > 50, "{panics:?}");
 }
 
 #[test]

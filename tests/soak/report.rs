@@ -54,7 +54,7 @@ pub fn soak(size: Size, outcome: &Outcome) -> String {
         row("p50", millis(0.5)),
         row("p99", millis(0.99)),
         row("p99.9", millis(0.999)),
-        row("tokens that were new", count(&tally.new_tokens)),
+        row("requests made anew, nearly all with a token like no other", count(&tally.made)),
         row("keys", with_blanks(size.keys as u64)),
         row("configurations pushed", done.pushes.to_string()),
         row("changes of keys", done.changes.to_string()),

@@ -201,7 +201,7 @@ fn clock_back(filter: Filter) -> String {
 }
 
 fn aborts(filter: Filter, extent: Extent) -> String {
-    let stand = Stand::start(filter);
+    let stand = Stand::patient(filter);
     settle(&stand);
     // The others have one key set, and can be made to fetch it every two seconds only.
     let count = if filter == Filter::MdrmAuthz { extent.aborts } else { extent.aborts / 20 };

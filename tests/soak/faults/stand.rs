@@ -12,6 +12,9 @@ use crate::support::upstream::Upstream;
 /// How long a key is fresh, in seconds: short, so that it ends within every fault.
 const FRESHNESS: u32 = 2;
 
+/// How long a callout may take.
+const TIMEOUT: &str = "0.5s";
+
 /// What stands before the license server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
@@ -39,21 +42,21 @@ impl Filter {
     }
 
     /// The listener in its `version`th configuration: each is new, and all decide alike.
-    fn listener(self, version: usize, port: u16) -> Listener {
+    fn listener(self, version: usize, port: u16, timeout: &str) -> Listener {
         let limit = format!("{}s", 3600 + version);
-        let plugin = json!({"keys": {"cluster": "keys", "timeout": "0.5s", "max_age_limit": limit}});
+        let plugin = json!({"keys": {"cluster": "keys", "timeout": timeout, "max_age_limit": limit}});
         let other_filter = match self {
             Filter::MdrmAuthz => None,
-            Filter::JwtAuthn { ahead } => Some(jwt_authn(ahead, version)),
+            Filter::JwtAuthn { ahead } => Some(jwt_authn(ahead, version, timeout)),
         };
         Listener { port, access_log: false, other_filter, ..Listener::new("main", &plugin) }
     }
 }
 
 /// The same checks as far as `jwt_authn` has them, with keys that are fresh for as long and a callout that may take as long.
-fn jwt_authn(ahead: bool, version: usize) -> Value {
+fn jwt_authn(ahead: bool, version: usize, timeout: &str) -> Value {
     let mut keys = json!({
-        "http_uri": {"uri": "http://keys.example.com/jwks.json", "cluster": "keys", "timeout": "0.5s"},
+        "http_uri": {"uri": "http://keys.example.com/jwks.json", "cluster": "keys", "timeout": timeout},
         "cache_duration": format!("{FRESHNESS}s"),
     });
     if ahead {
@@ -91,9 +94,14 @@ pub struct Stand {
 }
 
 impl Stand {
-    /// Four workers.
+    /// Four workers, and callouts that may take half a second.
     pub fn start(filter: Filter) -> Stand {
         Stand::adjusted(filter, 0, |_| ())
+    }
+
+    /// The same with callouts that may take as long as any client waits.
+    pub fn patient(filter: Filter) -> Stand {
+        Stand::adjusted(filter, 0, |setup| setup.listeners = vec![filter.listener(0, 0, "60s")])
     }
 
     /// With a port of its own (0: any) and changes to the set-up.
@@ -104,7 +112,7 @@ impl Stand {
         setup.dynamic = true;
         setup.drain_seconds = 5;
         setup.log_level = "warning".to_owned();
-        setup.listeners.push(filter.listener(0, port));
+        setup.listeners.push(filter.listener(0, port, TIMEOUT));
         adjust(&mut setup);
         let stand = Stand { envoy: Envoy::start(setup), upstream, keys, filter, key, port, versions: 0 };
         stand.register(&stand.key.clone(), |answer| answer);
@@ -133,7 +141,7 @@ impl Stand {
     /// If Envoy does not take it.
     pub fn push(&mut self) {
         self.versions += 1;
-        let listener = self.filter.listener(self.versions, self.port);
+        let listener = self.filter.listener(self.versions, self.port, TIMEOUT);
         assert!(self.envoy.push(vec![listener]), "a configuration is taken:\n{}", self.envoy.log());
     }
 

@@ -76,7 +76,7 @@ impl Traffic {
             let shot = match &mut ready[place] {
                 Some(shot) if shot.made.elapsed() < kind.reuse => shot,
                 other => {
-                    count(&self.tally.new_tokens);
+                    count(&self.tally.made);
                     other.insert(Shot::new(&(kind.make)(&self.world)))
                 }
             };
@@ -95,7 +95,6 @@ impl Traffic {
     /// Sends a request and judges the answer.
     fn one(&self, kind: &Kind, shot: &Shot, connection: &mut Connection) {
         let used = connection.is_used();
-        let before = self.world.clock.readings();
         let begin = Instant::now();
         let mut answer = connection.exchange(&shot.bytes);
         if answer.is_err() && used && kind.lane == Lane::Pushed {
@@ -114,9 +113,7 @@ impl Traffic {
             Ok(answer) => answer,
             Err(error) => return self.tally.wrong(|| told(format!("no answer: {error}"))),
         };
-        let mut times = [before, self.world.clock.readings()].concat();
-        times.sort_unstable();
-        times.dedup();
+        let times = self.world.clock.readings(begin, end);
         let codes = self.codes(shot, &times, begin, end);
         if codes.contains(&answer.code) && is_whole(answer) {
             count(if answer.code.is_none() { &self.tally.allowed } else { &self.tally.denied });

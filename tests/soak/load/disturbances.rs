@@ -20,7 +20,7 @@ use crate::support::token::Token;
 /// A configuration is pushed so often.
 const PUSHES: Duration = Duration::from_secs(2);
 /// A key changes so often.
-const CHANGES: Duration = Duration::from_secs(1);
+const CHANGES: Duration = Duration::from_secs(3);
 /// After so long all of it begins anew, with the next fault.
 const CYCLE: Duration = Duration::from_secs(60);
 const HOUR: i64 = 3600;
@@ -35,9 +35,9 @@ const EVENTS: [(u64, Event); 6] = [
     (27, Event::Recovery),
 ];
 
-/// Between these seconds of a cycle keys change: whoever holds one has been told of its last change before the outage, and
+/// Between these seconds of a cycle no key changes: whoever holds one has been told of its last change before the outage, and
 /// has asked again after it.
-const QUIET: std::ops::Range<u64> = 14..58;
+const QUIET: std::ops::Range<u64> = 12..60;
 
 #[derive(Clone, Copy, Debug)]
 enum Event {

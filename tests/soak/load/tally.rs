@@ -16,8 +16,8 @@ pub struct Tally {
     pub allowed: AtomicU64,
     /// Denied, rightly.
     pub denied: AtomicU64,
-    /// Tokens that no request carried before.
-    pub new_tokens: AtomicU64,
+    /// Made anew, nearly all with a token that no request carried before.
+    pub made: AtomicU64,
     /// MDRM-500 while the key service was away, to requests whose keys need not be held.
     pub without_key: AtomicU64,
     /// Sent again, because Envoy closed the connection of a configuration that was replaced.
