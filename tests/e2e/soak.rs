@@ -1,6 +1,7 @@
 //! Nothing falls over: the short forms of what `make soak` does for as long as one likes.
 
 use std::fs;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::faults::aborts::go_away;
@@ -27,7 +28,7 @@ fn attack_63_traffic_is_decided_rightly_while_everything_around_it_changes() {
         aborts: 20.0,
         warm_up: Duration::from_secs(45),
     };
-    let outcome = load::run(size, |line| println!("{line}"));
+    let outcome = load::run(size, &AtomicBool::new(false), |line| println!("{line}"));
     outcome.check().unwrap_or_else(|problem| panic!("{problem}"));
     println!("{:?}", outcome.disturbances);
     assert!(outcome.disturbances.pushes > 10 && outcome.disturbances.outages == 1, "{:?}", outcome.disturbances);

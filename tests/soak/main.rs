@@ -1,9 +1,9 @@
 //! Nothing falls over: traffic for as long as one likes, and the faults one by one, in a real Envoy.
 //!
 //! `make soak` runs it: `MINUTES` (10) says how long the traffic lasts, `RATE` (3000) how many requests come a second, `PARTS` which of
-//! `load` (see [`load`]) and `faults` (see [`faults`]) run; without, both. `ENVOY`, `MDRM_WASM` and `MDRM_WASM_FORCED_PANIC` name the
-//! binary and the modules. Reports go to `tests/soak/results/`, those of a load of less than ten minutes to `target/soak/`. It fails if
-//! anything came out that must not.
+//! `load` (see [`load`]) and `faults` (see [`faults`]) run; without, both. Interrupted (Ctrl-C), a load ends with what it has. `ENVOY`,
+//! `MDRM_WASM` and `MDRM_WASM_FORCED_PANIC` name the binary and the modules. Reports go to `tests/soak/results/`, those of a load of less
+//! than ten minutes to `target/soak/`. It fails if anything came out that must not.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,10 +25,12 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use faults::scenarios::Extent;
 use load::Size;
+use support::server::runtime;
 
 /// A shorter load is no soak: VMs are still warming up.
 const SOAK: Duration = Duration::from_secs(600);
@@ -59,8 +61,8 @@ fn soak() -> Result<(), String> {
             aborts: 20.0,
             warm_up: (time / 4).min(Duration::from_secs(900)),
         };
-        let outcome = load::run(size, |line| eprintln!("{line}"));
-        write("soak.md", time >= SOAK, &report::soak(size, &outcome))?;
+        let outcome = load::run(size, interrupted(), |line| eprintln!("{line}"));
+        write("soak.md", outcome.time >= SOAK, &report::soak(size, &outcome))?;
         outcome.check()?;
     }
     if is_chosen("faults") {
@@ -68,6 +70,17 @@ fn soak() -> Result<(), String> {
         write("faults.md", true, &report::faults(extent, |line| eprintln!("{line}")))?;
     }
     Ok(())
+}
+
+/// Set when somebody interrupts the run (Ctrl-C), which then ends with what it has.
+fn interrupted() -> &'static AtomicBool {
+    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+    runtime().spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            INTERRUPTED.store(true, Ordering::Relaxed);
+        }
+    });
+    &INTERRUPTED
 }
 
 /// The time in seconds.

@@ -126,8 +126,8 @@ impl Outcome {
     }
 }
 
-/// Runs it. `told` gets a line from time to time.
-pub fn run(size: Size, told: impl Fn(&str)) -> Outcome {
+/// Runs it, for its time or until `enough` is set. `told` gets a line from time to time.
+pub fn run(size: Size, enough: &AtomicBool, told: impl Fn(&str)) -> Outcome {
     let (server, service) = (LicenseServer::start(), KeyService::of_the_table());
     let world = World::new(Clock::new(), &service, size.keys);
     let mut setup = Setup::new(server.address()).cluster("keys", service.address()).workers(WORKERS);
@@ -157,7 +157,7 @@ pub fn run(size: Size, told: impl Fn(&str)) -> Outcome {
             scope.spawn(move || traffic.send(client, size.clients, size.rate));
         }
         scope.spawn(move || disturbances::go_away(traffic, service, size.aborts, aborts));
-        while begin.elapsed() < size.time {
+        while begin.elapsed() < size.time && !enough.load(Ordering::Relaxed) {
             disturbances.proceed(begin.elapsed(), &mut envoy, traffic, service);
             let elapsed = begin.elapsed();
             if memory.last().is_none_or(|(last, _)| elapsed - *last >= SAMPLES) {
