@@ -1,13 +1,13 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo test differential wasm bench lint help
+.PHONY: demo test differential wasm sbom fuzz bench lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
 	envoy/demo.sh
 
 # The module of the tests comes first: it is built in the same place, and what is built last is up to date afterwards.
-test: differential wasm ## all tests: native, and in a real Envoy
+test: differential wasm sbom ## all tests: native, and in a real Envoy
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
 	export MDRM_WASM_DIFFERENTIAL="$(CURDIR)/target/mdrm_authz_differential.wasm" && \
 	if cargo nextest --version >/dev/null 2>&1; then \
@@ -16,12 +16,19 @@ test: differential wasm ## all tests: native, and in a real Envoy
 		cargo test --locked; \
 	fi
 	DEMO_ONCE=1 $(MAKE) demo
+	tests/reproducible.sh
 
 differential:
 	envoy/build-wasm.sh differential
 
 wasm: ## build the filter: target/mdrm_authz.wasm
 	envoy/build-wasm.sh
+
+sbom: wasm ## say what the module is made of, in CycloneDX: target/mdrm_authz.cdx.json
+	envoy/sbom.py
+
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a nightly compiler
+	tests/fuzz/run.sh
 
 # The load generator does without LTO. Benchmarks are always built to unwind: with `abort` for the rest, Cargo would build
 # the library twice into the same file (rust-lang/cargo#6313).
@@ -35,9 +42,12 @@ lint: ## formatting, clippy on both targets, documentation, shell scripts, licen
 	cargo clippy --all-targets --locked -- -D warnings
 	envoy/build-wasm.sh clippy
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
-	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/wasm-ld .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/wasm-ld tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 # Not the advisories: their database is a download that not every network allows.
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check --hide-inclusion-graph licenses bans sources; else echo "cargo-deny is not installed: skipped"; fi
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo deny --locked check --hide-inclusion-graph licenses bans sources && \
+		cargo deny --locked --manifest-path tests/fuzz/Cargo.toml --config deny.toml check --hide-inclusion-graph licenses bans sources; \
+	else echo "cargo-deny is not installed: skipped"; fi
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -24,6 +24,7 @@ mod outage;
 mod pieces;
 mod reply;
 mod robustness;
+mod sbom;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;

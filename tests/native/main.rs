@@ -21,6 +21,7 @@ mod observability;
 mod properties;
 mod proxy;
 mod requests;
+mod security;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;
