@@ -1,15 +1,16 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo test differential wasm sbom fuzz bench lint help
+.PHONY: demo test differential forced-panic wasm sbom oci fuzz bench soak lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
 	envoy/demo.sh
 
 # The module of the tests comes first: it is built in the same place, and what is built last is up to date afterwards.
-test: differential wasm sbom ## all tests: native, and in a real Envoy
+test: differential forced-panic wasm sbom ## all tests: native, and in a real Envoy
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
 	export MDRM_WASM_DIFFERENTIAL="$(CURDIR)/target/mdrm_authz_differential.wasm" && \
+	export MDRM_WASM_FORCED_PANIC="$(CURDIR)/target/mdrm_authz_forced_panic.wasm" && \
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked && cargo test --locked --doc; \
 	else \
@@ -18,14 +19,17 @@ test: differential wasm sbom ## all tests: native, and in a real Envoy
 	DEMO_ONCE=1 $(MAKE) demo
 	tests/reproducible.sh
 
-differential:
-	envoy/build-wasm.sh differential
+differential forced-panic:
+	envoy/build-wasm.sh $@
 
 wasm: ## build the filter: target/mdrm_authz.wasm
 	envoy/build-wasm.sh
 
 sbom: wasm ## say what the module is made of, in CycloneDX: target/mdrm_authz.cdx.json
 	envoy/sbom.py
+
+oci: sbom ## the filter as an image for Istio and Envoy Gateway: target/oci, an OCI layout
+	envoy/oci.py target/mdrm_authz.wasm "$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" target/oci
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a nightly compiler
 	tests/fuzz/run.sh
@@ -36,6 +40,13 @@ bench: wasm ## CPU, latency and memory in Envoy (SUITES, BENCH_TURNS, BENCH_REQU
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
 	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench envoy -- $(SUITES)
 	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench fleet --bench keys
+
+# The dependencies are those of the tests, which are optimised there too; only what is the project's own is built once more.
+soak: forced-panic wasm ## mixed traffic for MINUTES (10), and faults one by one (PARTS: load, faults): tests/soak/results
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
+	export MDRM_WASM_FORCED_PANIC="$(CURDIR)/target/mdrm_authz_forced_panic.wasm" && \
+	export SOAK_MINUTES=$(or $(MINUTES),10) SOAK_RATE=$(or $(RATE),3000) CARGO_PROFILE_DEV_OPT_LEVEL=2 && \
+	cargo bench --locked --profile dev --bench soak -- $(PARTS)
 
 lint: ## formatting, clippy on both targets, documentation, shell scripts, licences
 	cargo fmt --check

@@ -6,6 +6,9 @@
 #   envoy/build-wasm.sh differential
 #                                 build the test module that compares signature checks of host and VM:
 #                                 target/mdrm_authz_differential.wasm
+#   envoy/build-wasm.sh forced-panic
+#                                 build the test module that panics where a request asks for it:
+#                                 target/mdrm_authz_forced_panic.wasm
 #
 # The target's standard library comes from the first of these that works:
 #   1. the active Rust toolchain has it;
@@ -81,14 +84,19 @@ case ${1:-build} in
   build) ;;
   clippy)
     "${clippy[@]}" "${common[@]}" -- -D warnings
-    exec "${clippy[@]}" "${common[@]}" --features differential -- -D warnings
+    "${clippy[@]}" "${common[@]}" --features differential -- -D warnings
+    exec "${clippy[@]}" "${common[@]}" --features forced-panic -- -D warnings
     ;;
   differential)
     common+=(--features differential)
     module=target/mdrm_authz_differential.wasm
     ;;
+  forced-panic)
+    common+=(--features forced-panic)
+    module=target/mdrm_authz_forced_panic.wasm
+    ;;
   *)
-    echo "usage: envoy/build-wasm.sh [build|clippy|differential]" >&2
+    echo "usage: envoy/build-wasm.sh [build|clippy|differential|forced-panic]" >&2
     exit 2
     ;;
 esac

@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     reason = "a test that meets something unexpected shall end"
 )]
 
@@ -15,12 +16,16 @@ mod corpus;
 mod cpix;
 mod decisions;
 mod edges;
+mod explain;
+mod factorable;
 mod fuzz;
 mod keys;
+mod lints;
 mod observability;
 mod properties;
 mod proxy;
 mod requests;
+mod rollout;
 mod security;
 mod session;
 #[path = "../support/mod.rs"]

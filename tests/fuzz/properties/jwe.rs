@@ -3,9 +3,9 @@
 
 use std::sync::LazyLock;
 
-use aes_gcm::aead::{AeadInPlace as _, KeyInit as _};
+use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
 use aes_gcm::{Aes256Gcm, Nonce};
-use aes_kw::KekAes256;
+use aes_kw::KwAes256;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use mdrm_authz::denial::{Code, Denial};
@@ -57,7 +57,7 @@ pub fn check(input: &[u8]) -> bool {
 
 fn wrap(content_key: &[u8; 32]) -> Vec<u8> {
     let mut wrapped = vec![0; 40];
-    KekAes256::from(SECRET).wrap(content_key, &mut wrapped).expect("a key of this length is wrapped");
+    KwAes256::new(&SECRET.into()).wrap_key(content_key, &mut wrapped).expect("a key of this length is wrapped");
     wrapped
 }
 
@@ -65,7 +65,7 @@ fn seal(header: &[u8], plaintext: &[u8], content_key: &[u8; 32], wrapped: &[u8])
     let protected = URL_SAFE_NO_PAD.encode(header);
     let mut ciphertext = plaintext.to_vec();
     let cipher = Aes256Gcm::new(content_key.into());
-    let tag = cipher.encrypt_in_place_detached(&Nonce::from(IV), protected.as_bytes(), &mut ciphertext);
+    let tag = cipher.encrypt_inout_detached(&Nonce::from(IV), protected.as_bytes(), (&mut *ciphertext).into());
     let tag = tag.expect("a short text is sealed");
     let parts = [wrapped, &IV, &ciphertext, &tag].map(|part| URL_SAFE_NO_PAD.encode(part));
     format!("{protected}.{}", parts.join(".")).into_bytes()
@@ -87,7 +87,7 @@ fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) -> b
         "dir" => encrypted_key.is_empty().then_some(SECRET),
         _ => (encrypted_key.len() == 40).then_some(()).and_then(|()| {
             let mut content_key = [0; 32];
-            KekAes256::from(SECRET).unwrap(encrypted_key, &mut content_key).ok().map(|()| content_key)
+            KwAes256::new(&SECRET.into()).unwrap_key(encrypted_key, &mut content_key).ok().map(|_| content_key)
         }),
     };
     match jwe.decrypt(key) {
@@ -97,10 +97,10 @@ fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) -> b
             let Some(content_key) = content_key else { return false };
             let (mut opened, tag) =
                 (ciphertext.clone(), <[u8; 16]>::try_from(&**tag).expect("its length was looked at"));
-            let holds = Aes256Gcm::new(&content_key.into()).decrypt_in_place_detached(
+            let holds = Aes256Gcm::new(&content_key.into()).decrypt_inout_detached(
                 &nonce(iv),
                 protected.as_bytes(),
-                &mut opened,
+                (&mut *opened).into(),
                 &tag.into(),
             );
             assert!(holds.is_err(), "what was sealed is not opened");
@@ -111,7 +111,7 @@ fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) -> b
             let content_key = content_key.expect("a content key");
             let mut again = plaintext.as_bytes().to_vec();
             let cipher = Aes256Gcm::new(&content_key.into());
-            let again_tag = cipher.encrypt_in_place_detached(&nonce(iv), protected.as_bytes(), &mut again);
+            let again_tag = cipher.encrypt_inout_detached(&nonce(iv), protected.as_bytes(), (&mut *again).into());
             assert_eq!(&again_tag.expect("a short text is sealed")[..], &tag[..], "what nobody has sealed is opened");
             assert_eq!(&again, ciphertext);
             check_payload(&plaintext)

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aes_gcm::aead::{AeadInPlace as _, KeyInit as _};
+use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
 use aes_gcm::{Aes256Gcm, Nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -115,7 +115,8 @@ fn seal(token: &str) -> Vec<u8> {
     let mut text = json!({"license_request": "CAQ=", "jwt": token}).to_string().into_bytes();
     let iv = *b"twelve bytes";
     let cipher = Aes256Gcm::new(&SECRET.into());
-    let tag = cipher.encrypt_in_place_detached(&Nonce::from(iv), protected.as_bytes(), &mut text).expect("seals");
+    let tag =
+        cipher.encrypt_inout_detached(&Nonce::from(iv), protected.as_bytes(), (&mut *text).into()).expect("seals");
     let parts = [&iv[..], &text, &tag].map(|part| URL_SAFE_NO_PAD.encode(part));
     format!("{protected}..{}", parts.join(".")).into_bytes()
 }
