@@ -35,6 +35,7 @@ mod pieces;
 mod reply;
 mod robustness;
 mod rollout;
+mod sbom;
 mod session;
 mod soak;
 #[path = "../support/mod.rs"]
