@@ -26,10 +26,12 @@ mod documents;
 mod faults;
 mod hardening;
 mod keys;
+mod leaks;
 #[path = "../soak/load/mod.rs"]
 mod load;
 mod metrics;
 mod module;
+mod mutations;
 mod outage;
 mod pieces;
 mod reply;
