@@ -127,6 +127,16 @@ impl Authentic {
         let issuer = issuer.filter(|issuer| **issuer == *key.owner).ok_or(Denial::IssuerNotOwner)?;
         Ok(Self { issuer, others: others? })
     }
+
+    /// The owner of the key.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The content that the token is for.
+    pub fn subject(&self) -> &str {
+        &self.others.subject
+    }
 }
 
 #[cfg(test)]
@@ -176,12 +186,12 @@ impl Verified {
 
     /// The owner of the key.
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        self.0.issuer()
     }
 
     /// The content that the token is for.
     pub fn subject(&self) -> &str {
-        &self.0.others.subject
+        self.0.subject()
     }
 
     /// `jti`.

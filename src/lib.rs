@@ -28,9 +28,10 @@
 //! | JWS, JWE, JWK: strict reading, algorithms | [`jose`] |
 //! | the plugin configuration | [`config`] |
 //! | refusals, what the client is told, what is worth a line in the log | [`denial`], [`reply`], [`log_limit`] |
+//! | what is counted | [`metrics`] |
 //!
 //! Dependencies point one way, from the left to the right: `filter -> requests, reply, log_limit -> authorizer -> tokens -> claims,
-//! keys -> config, session, tunnel, cpix -> upstream -> jose -> carriage, route -> request, clock, bucket, denial`. No cycle.
+//! keys -> config, session, tunnel, cpix -> upstream -> jose -> carriage, route -> request, clock, bucket, metrics -> denial`. No cycle.
 
 pub mod authorizer;
 mod bucket;
@@ -45,6 +46,7 @@ mod filter;
 pub mod jose;
 pub mod keys;
 pub mod log_limit;
+pub mod metrics;
 pub mod reply;
 pub mod request;
 pub mod requests;

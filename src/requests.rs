@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::authorizer::{Authorizer, Awaits, Decision, Removals, Step, Waiting};
+use crate::authorizer::{Authorizer, Awaits, Decision, Outcome, Removals, Step, Waiting};
 use crate::clock::Now;
 use crate::denial::{BodyFault, Denial};
 use crate::keys::{Ticked, WaiterId};
@@ -24,7 +24,7 @@ pub struct Requests {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Due {
     /// The decision is made.
-    Decision(Decision),
+    Decision(Outcome),
     /// The body is complete and small enough: hand it to [`Requests::on_whole_body`].
     Body,
 }
@@ -61,14 +61,14 @@ impl Requests {
     }
 
     /// A request has come: what to remove from it at once, and the decision unless it is held.
-    pub fn on_head(&mut self, head: RequestHead<'_>, id: WaiterId, now: Now) -> (Removals, Option<Decision>) {
+    pub fn on_head(&mut self, head: RequestHead<'_>, id: WaiterId, now: Now) -> (Removals, Option<Outcome>) {
         let (removals, step) = self.authorizer.on_request(head, id, now);
         let body = Body { bytes: 0, complete: head.end_of_stream() };
         let body_due = now.monotonic.saturating_add(self.authorizer.config().body_timeout);
         match self.hold(step, body, body_due) {
             // A request without a body is never held for it.
             None | Some(Due::Body) => (removals, None),
-            Some(Due::Decision(decision)) => (removals, Some(decision)),
+            Some(Due::Decision(outcome)) => (removals, Some(outcome)),
         }
     }
 
@@ -87,14 +87,14 @@ impl Requests {
     }
 
     /// The whole body of `id`, after [`Due::Body`]; none if the host has lost it. The decision unless it is held on.
-    pub fn on_whole_body(&mut self, id: WaiterId, body: Option<&[u8]>, now: Now) -> Option<Decision> {
+    pub fn on_whole_body(&mut self, id: WaiterId, body: Option<&[u8]>, now: Now) -> Option<Outcome> {
         let Held { waiting, body: progress, body_due } = self.held.remove(&id)?;
-        let Some(body) = body else { return Some(self.authorizer.refuse(Denial::BodyUnreadable)) };
+        let Some(body) = body else { return Some(self.refused(&waiting, Denial::BodyUnreadable)) };
         let step = self.authorizer.on_body(*waiting, body, now);
         match self.hold(step, progress, body_due) {
             // One body is asked for once.
             None | Some(Due::Body) => None,
-            Some(Due::Decision(decision)) => Some(decision),
+            Some(Due::Decision(outcome)) => Some(outcome),
         }
     }
 
@@ -114,9 +114,9 @@ impl Requests {
         let Ticked { ready, turned_away } = self.authorizer.keys().on_tick(now);
         self.on_keys(ready, now);
         for id in turned_away {
-            if self.held.remove(&id).is_some() {
+            if let Some(Held { waiting, .. }) = self.held.remove(&id) {
                 let denial = Denial::TooManyWaiting { retry_after: 1 };
-                self.due.push((id, Due::Decision(self.authorizer.refuse(denial))));
+                self.due.push((id, Due::Decision(self.refused(&waiting, denial))));
             }
         }
         let late =
@@ -125,7 +125,7 @@ impl Requests {
         for id in late {
             if let Some(Held { waiting, .. }) = self.held.remove(&id) {
                 let denial = waiting.body_denial(BodyFault::Timeout);
-                self.due.push((id, Due::Decision(self.authorizer.refuse(denial))));
+                self.due.push((id, Due::Decision(self.refused(&waiting, denial))));
             }
         }
     }
@@ -142,8 +142,8 @@ impl Requests {
 
     /// What has become due about `id`.
     pub fn take_due_of(&mut self, id: WaiterId) -> Option<Due> {
-        let at = self.due.iter().position(|(of, _)| *of == id)?;
-        Some(self.due.swap_remove(at).1)
+        let (_, due) = self.due.extract_if(.., |(of, _)| *of == id).next()?;
+        Some(due)
     }
 
     /// The request is over, however it ended.
@@ -156,7 +156,7 @@ impl Requests {
     /// Holds a request that waits; what is due about it otherwise.
     fn hold(&mut self, step: Step, body: Body, body_due: Duration) -> Option<Due> {
         match step {
-            Step::Done(decision) => Some(self.decided(decision)),
+            Step::Done(outcome) => Some(self.decided(outcome)),
             Step::Wait(waiting) => {
                 let id = waiting.waiter();
                 self.held.insert(id, Held { waiting, body, body_due });
@@ -165,11 +165,16 @@ impl Requests {
         }
     }
 
-    fn decided(&self, decision: Decision) -> Due {
-        Due::Decision(match decision {
+    fn decided(&self, Outcome { decision, facts }: Outcome) -> Due {
+        let decision = match decision {
             Decision::Deny(denial) => self.authorizer.refuse(denial),
             other => other,
-        })
+        };
+        Due::Decision(Outcome { decision, facts })
+    }
+
+    fn refused(&self, waiting: &Waiting, denial: Denial) -> Outcome {
+        Outcome { decision: self.authorizer.refuse(denial), facts: waiting.facts().clone() }
     }
 
     /// What is due about the body of a request that is held.
@@ -186,7 +191,7 @@ impl Requests {
             None => return Some(Due::Body),
         };
         let Held { waiting, .. } = self.held.remove(&id)?;
-        Some(Due::Decision(self.authorizer.refuse(waiting.body_denial(fault))))
+        Some(Due::Decision(self.refused(&waiting, waiting.body_denial(fault))))
     }
 }
 

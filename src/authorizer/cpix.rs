@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Authorizer, Credential, Grant, Request, Stage, Step, deny};
+use super::{Authorizer, Credential, Grant, Next, Proven, Request, Stage, deny};
 use crate::carriage::percent_decode;
 use crate::clock::Now;
 use crate::cpix::Document;
@@ -61,16 +61,18 @@ fn parameter(query: &[u8], name: &'static str) -> Result<Box<str>, Denial> {
 
 impl Authorizer {
     /// Row 2 of the table of decisions.
-    pub(super) fn on_signed_cpix(&mut self, head: RequestHead<'_>, request: Request, now: Now) -> Step {
+    pub(super) fn on_signed_cpix(&mut self, head: RequestHead<'_>, request: Request, now: Now) -> Next {
         match Parameters::read(head) {
             Err(denial) => deny(denial),
             Ok(parameters) => self.on_signature_key(request, parameters, now),
         }
     }
 
-    pub(super) fn on_signature_key(&mut self, request: Request, parameters: Parameters, now: Now) -> Step {
-        let Some(kid) = Kid::new(&parameters.kid) else { return deny(Denial::AccessKey(KeyRefusal::NoName)) };
-        let key = match self.keys.access(&kid, request.waiter, now) {
+    pub(super) fn on_signature_key(&mut self, request: Request, parameters: Parameters, now: Now) -> Next {
+        let Some(kid) = Kid::new(&parameters.kid).map(Rc::new) else {
+            return deny(Denial::AccessKey(KeyRefusal::NoName));
+        };
+        let key = match self.access_key(&kid, request.waiter, now) {
             Resolution::Wait => return request.wait(Stage::SignatureKey(parameters)),
             Resolution::Refused(denial) => return deny(denial),
             Resolution::Key(key) => key,
@@ -85,23 +87,32 @@ impl Authorizer {
         &mut self,
         request: Request,
         parameters: &Parameters,
-        kid: Kid,
+        kid: Rc<Kid>,
         key: Rc<AccessKey>,
         body: &[u8],
         now: Now,
-    ) -> Step {
+    ) -> Next {
         match self.signed_subject(parameters, &key, body) {
             Err(denial) => deny(denial),
             Ok(subject) => {
                 let credential = Credential::Document(subject);
-                self.on_grant(request, Grant { kid: Rc::new(kid), key, credential }, now)
+                self.on_grant(request, Grant { kid, key, credential }, now)
             }
         }
     }
 
-    fn signed_subject(&self, parameters: &Parameters, key: &AccessKey, body: &[u8]) -> Result<SignedSubject, Denial> {
+    fn signed_subject(
+        &mut self,
+        parameters: &Parameters,
+        key: &AccessKey,
+        body: &[u8],
+    ) -> Result<SignedSubject, Denial> {
         let document = Document::parse(body)?;
-        let verified = document.verify(&key.verifying_key)?;
+        let verified = document.verify(&key.verifying_key);
+        if matches!(verified, Ok(_) | Err(Denial::Cpix(CpixFault::SignatureInvalid))) {
+            self.count_verification(key.verifying_key.xml_by_host());
+        }
+        let verified = verified?;
         if parameters.issuer != key.owner {
             return Err(Denial::IssuerNotOwner);
         }
@@ -109,10 +120,12 @@ impl Authorizer {
             return Err(Denial::AudienceNotInKeyScope);
         }
         bind(verified.content_id()?, &parameters.subject)?;
+        let (issuer, subject) = (parameters.issuer.clone(), parameters.subject.clone());
+        self.facts.proven = Some(Proven::Document { issuer, subject });
         Ok(SignedSubject(parameters.subject.clone()))
     }
 
-    pub(super) fn on_bound_document(&mut self, request: Request, grant: Grant, body: &[u8], now: Now) -> Step {
+    pub(super) fn on_bound_document(&mut self, request: Request, grant: Grant, body: &[u8], now: Now) -> Next {
         let bound = match &grant.credential {
             Credential::Token { verified, .. } => {
                 Document::parse(body).and_then(|document| bind(document.content_id()?, verified.subject()))

@@ -13,6 +13,7 @@
 mod body;
 mod cpix;
 mod edits;
+mod facts;
 mod session;
 mod token;
 mod tunnel;
@@ -21,6 +22,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub use edits::{Edits, OurHeaders, Removals};
+pub use facts::{Facts, Proven};
+pub use tunnel::is_tunnel;
 
 use crate::carriage::{Carriage, Removal};
 use crate::claims::{Protocol, Verified};
@@ -30,7 +33,8 @@ use crate::denial::{BodyFault, Denial};
 use crate::jose::jwk::AccessKey;
 use crate::jose::native::Verify;
 use crate::jose::token::Kid;
-use crate::keys::{Rings, WaiterId};
+use crate::keys::{Resolution, Rings, WaiterId};
+use crate::metrics::{Counter, Counters, Event};
 use crate::request::RequestHead;
 use crate::route::{Drm, Handling, Service};
 use crate::tokens::Tokens;
@@ -48,6 +52,9 @@ pub struct Authorizer {
     platform: Platform,
     /// Claim headers that were left out once already, which the log knows.
     unfit_headers: BTreeSet<usize>,
+    /// Of the request that is looked at.
+    facts: Facts,
+    counters: Counters,
 }
 
 /// What the host can do besides the ABI's own calls.
@@ -67,9 +74,18 @@ pub struct Platform {
 #[derive(Debug)]
 pub enum Step {
     /// The decision is made.
-    Done(Decision),
+    Done(Outcome),
     /// A key or the body must come first: hold the request until then.
     Wait(Box<Waiting>),
+}
+
+/// A decision, with what the request has shown until then.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// What happens to the request.
+    pub decision: Decision,
+    /// What is known about it.
+    pub facts: Facts,
 }
 
 /// What happens to a request.
@@ -91,6 +107,7 @@ pub enum Decision {
 pub struct Waiting {
     request: Request,
     stage: Stage,
+    facts: Facts,
 }
 
 /// What a [`Waiting`] waits for.
@@ -125,6 +142,14 @@ enum Protects {
     Nothing,
 }
 
+/// What a step on the way of a request leads to.
+#[derive(Debug)]
+enum Next {
+    Decided(Decision),
+    /// Still without the facts.
+    Wait(Box<Waiting>),
+}
+
 /// How far a request has come that waits.
 #[derive(Debug)]
 enum Stage {
@@ -133,7 +158,7 @@ enum Stage {
     TokenKey(token::Read),
     BoundDocument(Grant),
     SignatureKey(cpix::Parameters),
-    SignedDocument(cpix::Parameters, Kid, Rc<AccessKey>),
+    SignedDocument(cpix::Parameters, Rc<Kid>, Rc<AccessKey>),
     SessionKey(Grant),
 }
 
@@ -161,6 +186,8 @@ impl Authorizer {
             keys: Rings::new(&config, platform.verify, platform.seed),
             platform,
             unfit_headers: BTreeSet::new(),
+            facts: Facts::default(),
+            counters: Counters::default(),
             config: Rc::new(config),
         }
     }
@@ -180,15 +207,37 @@ impl Authorizer {
         &self.our_headers
     }
 
+    /// What was counted since this was last called.
+    pub fn take_counters(&mut self) -> Counters {
+        self.keys.count_into(&mut self.counters);
+        std::mem::take(&mut self.counters)
+    }
+
+    /// Counts a decision that was carried out.
+    pub fn count(&mut self, decision: &Decision) {
+        self.counters.count(match decision {
+            Decision::Pass => Counter::Event(Event::Passed),
+            Decision::Allow(_) => Counter::Event(Event::Allowed),
+            Decision::Deny(denial) => Counter::Denied(denial.code()),
+            Decision::Report(denial) => Counter::WouldDeny(denial.code()),
+        });
+    }
+
     /// Takes the head of a request. The removals are due whatever the step is.
     pub fn on_request(&mut self, head: RequestHead<'_>, waiter: WaiterId, now: Now) -> (Removals, Step) {
+        self.facts = Facts::default();
+        let (removals, next) = self.on_head(head, waiter, now);
+        (removals, self.step(next))
+    }
+
+    fn on_head(&mut self, head: RequestHead<'_>, waiter: WaiterId, now: Now) -> (Removals, Next) {
         let ours = self.our_headers.among(head.iter().map(|(name, _)| name));
         let (protects, drm) = match Handling::of(head, &self.config.routes, self.config.default_service) {
             Handling::Service(Service::Open, _) => {
-                return (Removals::new(ours, &Removal::default()), Step::Done(Decision::Pass));
+                return (Removals::new(ours, &Removal::default()), Next::Decided(Decision::Pass));
             }
             Handling::Preflight => {
-                return (Removals::new(ours, &Carriage::read(head).removal), Step::Done(Decision::Pass));
+                return (Removals::new(ours, &Carriage::read(head).removal), Next::Decided(Decision::Pass));
             }
             Handling::Service(Service::License, drm) => (Protects::License, drm),
             Handling::Service(Service::Cpix, drm) => (Protects::Cpix, drm),
@@ -202,28 +251,52 @@ impl Authorizer {
             Request { waiter, protects, drm, taken_from, body, opened: None }
         };
         let is_license = matches!(protects, Protects::License | Protects::Nothing);
-        let (removal, step) = if protects == Protects::SignedCpix {
+        let (removal, next) = if protects == Protects::SignedCpix {
             let removal = Removal::all(head);
             let request = request(&removal);
             (removal, self.on_signed_cpix(head, request, now))
-        } else if is_license && tunnel::is_tunnel(head) {
+        } else if is_license && is_tunnel(head) {
             let removal = Removal::all(head);
             let request = request(&removal);
             (removal, self.on_tunnel(request))
         } else {
             let Carriage { token, removal } = Carriage::read(head);
-            let step = match token {
+            let next = match token {
                 _ if is_license && self.config.tunnel.mode == TunnelMode::Enforcing => {
                     deny(Denial::TunnelMode { tunnel: false })
                 }
                 Err(denial) => deny(denial),
                 Ok(text) => self.on_token(&text, request(&removal), now),
             };
-            (removal, step)
+            (removal, next)
         };
         // A request that may have to go on as it came keeps its token.
         let removal = if self.config.report_only { Removal::default() } else { removal };
-        (Removals::new(ours, &removal), step)
+        (Removals::new(ours, &removal), next)
+    }
+
+    fn step(&mut self, next: Next) -> Step {
+        let facts = std::mem::take(&mut self.facts);
+        match next {
+            Next::Decided(decision) => Step::Done(Outcome { decision, facts }),
+            Next::Wait(mut waiting) => {
+                waiting.facts = facts;
+                Step::Wait(waiting)
+            }
+        }
+    }
+
+    /// Looks up the key that a request names.
+    fn access_key(&mut self, kid: &Rc<Kid>, waiter: WaiterId, now: Now) -> Resolution<Rc<AccessKey>> {
+        let (resolution, cache) = self.keys.access(kid, waiter, now);
+        self.facts.kid = Some(Rc::clone(kid));
+        self.facts.key_cache = Some(cache);
+        resolution
+    }
+
+    /// Counts a check of a signature.
+    fn count_verification(&mut self, by_host: bool) {
+        self.counters.event(if by_host { Event::VerifiedByHost } else { Event::VerifiedInVm });
     }
 
     /// What becomes of a request that is refused.
@@ -233,23 +306,28 @@ impl Authorizer {
 
     /// Goes on with a request whose key may have come. One that waits for its body waits on.
     pub fn resume(&mut self, waiting: Waiting, now: Now) -> Step {
-        let Waiting { request, stage } = waiting;
-        match stage {
+        let Waiting { request, stage, facts } = waiting;
+        self.facts = facts;
+        let next = match stage {
             Stage::MasterKey(jwe) => self.on_master_key(request, jwe, now),
             Stage::TokenKey(read) => self.on_token_key(request, read, now),
             Stage::SignatureKey(parameters) => self.on_signature_key(request, parameters, now),
             Stage::SessionKey(grant) => self.on_grant(request, grant, now),
             stage @ (Stage::TunnelBody | Stage::BoundDocument(_) | Stage::SignedDocument(..)) => request.wait(stage),
-        }
+        };
+        self.step(next)
     }
 
     /// Goes on with a request whose whole body has come. One that waits for a key waits on.
     pub fn on_body(&mut self, waiting: Waiting, body: &[u8], now: Now) -> Step {
         if let Some(fault) = self.body_fault(body.len()) {
-            return deny(waiting.body_denial(fault));
+            let denial = waiting.body_denial(fault);
+            self.facts = waiting.facts;
+            return self.step(deny(denial));
         }
-        let Waiting { request, stage } = waiting;
-        match stage {
+        let Waiting { request, stage, facts } = waiting;
+        self.facts = facts;
+        let next = match stage {
             Stage::TunnelBody => self.on_tunnel_body(request, body, now),
             Stage::BoundDocument(grant) => self.on_bound_document(request, grant, body, now),
             Stage::SignedDocument(parameters, kid, key) => {
@@ -258,7 +336,8 @@ impl Authorizer {
             stage @ (Stage::MasterKey(_) | Stage::TokenKey(_) | Stage::SignatureKey(_) | Stage::SessionKey(_)) => {
                 request.wait(stage)
             }
-        }
+        };
+        self.step(next)
     }
 
     /// Why a whole body of this size in bytes cannot be looked at.
@@ -271,13 +350,13 @@ impl Authorizer {
     }
 }
 
-fn deny(denial: Denial) -> Step {
-    Step::Done(Decision::Deny(denial))
+fn deny(denial: Denial) -> Next {
+    Next::Decided(Decision::Deny(denial))
 }
 
 impl Request {
-    fn wait(self, stage: Stage) -> Step {
-        Step::Wait(Box::new(Waiting { request: self, stage }))
+    fn wait(self, stage: Stage) -> Next {
+        Next::Wait(Box::new(Waiting { request: self, stage, facts: Facts::default() }))
     }
 
     fn protocol(&self) -> Protocol {
@@ -305,6 +384,11 @@ impl Waiting {
             Stage::TunnelBody | Stage::BoundDocument(_) | Stage::SignedDocument(..) => Awaits::Body,
             Stage::MasterKey(_) | Stage::TokenKey(_) | Stage::SignatureKey(_) | Stage::SessionKey(_) => Awaits::Key,
         }
+    }
+
+    /// What is known about the request.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// The denial of a request whose body cannot be looked at.

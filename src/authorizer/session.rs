@@ -5,7 +5,7 @@ use std::rc::Rc;
 use log::info;
 
 use super::edits::TakenFrom;
-use super::{Authorizer, Credential, Decision, Edits, Grant, Request, Stage, Step, deny};
+use super::{Authorizer, Credential, Decision, Edits, Grant, Next, Request, Stage, deny};
 use crate::carriage::HEADER;
 use crate::claims::Verified;
 use crate::clock::Now;
@@ -20,7 +20,7 @@ use crate::tokens::{Issued, MadeFor};
 
 impl Authorizer {
     /// Rows 21 and 22 of the table of decisions.
-    pub(super) fn on_grant(&mut self, request: Request, grant: Grant, now: Now) -> Step {
+    pub(super) fn on_grant(&mut self, request: Request, grant: Grant, now: Now) -> Next {
         let config = Rc::clone(&self.config);
         let Some(session) = &config.session else { return self.allow(request, &grant, None) };
         let kid = match (&grant.key.session_kid, &session.kid) {
@@ -120,7 +120,7 @@ impl Authorizer {
         Some(format!("{bits:032x}"))
     }
 
-    fn allow(&mut self, request: Request, grant: &Grant, session_token: Option<&str>) -> Step {
+    fn allow(&mut self, request: Request, grant: &Grant, session_token: Option<&str>) -> Next {
         let mut edits = Edits::default();
         let config = Rc::clone(&self.config);
         let client_token = match &grant.credential {
@@ -144,7 +144,7 @@ impl Authorizer {
             let scheme = if &*session.header == HEADER { "Bearer " } else { "" };
             edits.set.push((Rc::clone(&session.header), [scheme, token].concat().into()));
         }
-        Step::Done(Decision::Allow(edits))
+        Next::Decided(Decision::Allow(edits))
     }
 
     /// The payload and single claims as headers.

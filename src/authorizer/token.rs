@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Authorizer, Credential, Grant, Protects, Request, Stage, Step, deny};
+use super::{Authorizer, Credential, Grant, Next, Protects, Proven, Request, Stage, deny};
 use crate::claims::{Authentic, Extract, Requirements, UntrustedClaims, Verified};
 use crate::clock::Now;
 use crate::config::{TokenRules, TunnelMode};
@@ -11,33 +11,47 @@ use crate::jose::json::Object;
 use crate::jose::jwk::AccessKey;
 use crate::jose::token::{Kid, UntrustedToken};
 use crate::keys::Resolution;
+use crate::metrics::Event;
 use crate::tokens::Remembered;
 
 /// A token whose form is right and whose key is awaited.
 #[derive(Debug)]
 pub(super) struct Read {
     token: UntrustedToken<UntrustedClaims>,
-    kid: Kid,
+    kid: Rc<Kid>,
 }
 
 impl Authorizer {
-    pub(super) fn on_token(&mut self, text: &str, request: Request, now: Now) -> Step {
-        if let Some((text, remembered)) = self.tokens.as_mut().and_then(|tokens| tokens.get(text))
-            // Past its freshness, or after it was replaced, the key is looked at together with the token.
-            && let Resolution::Key(key) = self.keys.access(&remembered.kid, request.waiter, now)
-            && key.fingerprint == remembered.fingerprint
-        {
-            return match self.verify(&request, &text, &key, &remembered.authentic, now) {
-                Err(denial) => deny(denial),
-                Ok(verified) => {
-                    let credential = Credential::Token { text, verified };
-                    self.on_verified(request, Grant { kid: remembered.kid, key, credential }, now)
-                }
-            };
+    pub(super) fn on_token(&mut self, text: &str, request: Request, now: Now) -> Next {
+        let known = self.tokens.as_mut().map(|tokens| tokens.get(text));
+        self.facts.token_cache = known.as_ref().map(Option::is_some);
+        match self.facts.token_cache {
+            Some(true) => self.counters.event(Event::TokenHit),
+            Some(false) => self.counters.event(Event::TokenMiss),
+            None => {}
         }
-        match self.read_token(text) {
-            Err(denial) => deny(denial),
-            Ok(read) => self.on_token_key(request, read, now),
+        let Some((text, remembered)) = known.flatten() else {
+            return match self.read_token(text) {
+                Err(denial) => deny(denial),
+                Ok(read) => self.on_token_key(request, read, now),
+            };
+        };
+        match self.access_key(&remembered.kid, request.waiter, now) {
+            Resolution::Key(key) if key.fingerprint == remembered.fingerprint => {
+                self.facts.proven = Some(Proven::Token(Rc::clone(&remembered.authentic)));
+                match self.verify(&request, &text, &key, &remembered.authentic, now) {
+                    Err(denial) => deny(denial),
+                    Ok(verified) => {
+                        let credential = Credential::Token { text, verified };
+                        self.on_verified(request, Grant { kid: remembered.kid, key, credential }, now)
+                    }
+                }
+            }
+            // Past its freshness, or after it was replaced, the key is looked at together with the token.
+            resolution => match self.read_token(&text) {
+                Err(denial) => deny(denial),
+                Ok(read) => self.on_resolved(request, read, resolution, now),
+            },
         }
     }
 
@@ -51,26 +65,35 @@ impl Authorizer {
             return Err(Denial::SessionTokenPresented);
         }
         let kid = token.header().kid.clone().ok_or(Denial::AccessKey(KeyRefusal::NoName))?;
-        Ok(Read { token, kid })
+        Ok(Read { token, kid: Rc::new(kid) })
     }
 
-    pub(super) fn on_token_key(&mut self, request: Request, read: Read, now: Now) -> Step {
-        let key = match self.keys.access(&read.kid, request.waiter, now) {
+    pub(super) fn on_token_key(&mut self, request: Request, read: Read, now: Now) -> Next {
+        let resolution = self.access_key(&read.kid, request.waiter, now);
+        self.on_resolved(request, read, resolution, now)
+    }
+
+    fn on_resolved(&mut self, request: Request, read: Read, resolution: Resolution<Rc<AccessKey>>, now: Now) -> Next {
+        let key = match resolution {
             Resolution::Wait => return request.wait(Stage::TokenKey(read)),
             Resolution::Refused(denial) => return deny(denial),
             Resolution::Key(key) => key,
         };
         let Read { token, kid } = read;
         let text = Rc::clone(token.text());
-        let authentic = match Authentic::new(token, &key) {
+        let authentic = Authentic::new(token, &key);
+        if !matches!(authentic, Err(Denial::AlgorithmNotTheKeys | Denial::CriticalHeader)) {
+            self.count_verification(key.verifying_key.by_host());
+        }
+        let authentic = match authentic {
             Err(denial) => return deny(denial),
             Ok(authentic) => Rc::new(authentic),
         };
+        self.facts.proven = Some(Proven::Token(Rc::clone(&authentic)));
         let verified = match self.verify(&request, &text, &key, &authentic, now) {
             Err(denial) => return deny(denial),
             Ok(verified) => verified,
         };
-        let kid = Rc::new(kid);
         if let Some(tokens) = &mut self.tokens {
             let (kid, fingerprint) = (Rc::clone(&kid), key.fingerprint);
             tokens.insert(Rc::clone(&text), Remembered { kid, fingerprint, authentic, session: None });
@@ -101,7 +124,7 @@ impl Authorizer {
         verified
     }
 
-    fn on_verified(&mut self, request: Request, grant: Grant, now: Now) -> Step {
+    fn on_verified(&mut self, request: Request, grant: Grant, now: Now) -> Next {
         if request.protects != Protects::Cpix || !self.config.bind_content {
             return self.on_grant(request, grant, now);
         }

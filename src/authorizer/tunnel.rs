@@ -1,6 +1,6 @@
 //! Trust Tunnel requests: the body is decrypted, and what was inside is decided like any license request.
 
-use super::{Authorizer, Edits, Request, Stage, Step, deny};
+use super::{Authorizer, Edits, Next, Request, Stage, deny};
 use crate::carriage::HEADER;
 use crate::clock::Now;
 use crate::config::TunnelMode;
@@ -18,7 +18,7 @@ pub(super) struct Opened {
 }
 
 /// Whether the media type of a request is a Trust Tunnel's: `application/jose`, any case, parameters ignored.
-pub(super) fn is_tunnel(request: RequestHead<'_>) -> bool {
+pub fn is_tunnel(request: RequestHead<'_>) -> bool {
     request.values("content-type").any(|value| {
         let essence = value.split(|b| matches!(b, b';' | b',')).next().unwrap_or_default();
         trim(essence).eq_ignore_ascii_case(b"application/jose")
@@ -27,7 +27,7 @@ pub(super) fn is_tunnel(request: RequestHead<'_>) -> bool {
 
 impl Authorizer {
     /// Rows 1 and 3 of the table of decisions, as far as the head tells.
-    pub(super) fn on_tunnel(&self, request: Request) -> Step {
+    pub(super) fn on_tunnel(&self, request: Request) -> Next {
         if self.config.tunnel.mode == TunnelMode::Off {
             return deny(Denial::TunnelMode { tunnel: true });
         }
@@ -40,14 +40,14 @@ impl Authorizer {
         }
     }
 
-    pub(super) fn on_tunnel_body(&mut self, request: Request, body: &[u8], now: Now) -> Step {
+    pub(super) fn on_tunnel_body(&mut self, request: Request, body: &[u8], now: Now) -> Next {
         match UntrustedJwe::parse(body) {
             Err(denial) => deny(denial),
             Ok(jwe) => self.on_master_key(request, Box::new(jwe), now),
         }
     }
 
-    pub(super) fn on_master_key(&mut self, mut request: Request, jwe: Box<UntrustedJwe>, now: Now) -> Step {
+    pub(super) fn on_master_key(&mut self, mut request: Request, jwe: Box<UntrustedJwe>, now: Now) -> Next {
         let key = match self.keys.master(jwe.kid(), request.waiter, now) {
             None => return deny(Denial::TunnelNotConfigured),
             Some(Resolution::Wait) => return request.wait(Stage::MasterKey(jwe)),

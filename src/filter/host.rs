@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use proxy_wasm::types::{BufferType, MapType};
 
-use crate::clock::Now;
 use crate::reply::Reply;
 
 /// The status of every host call (proxy-wasm ABI 0.2.1, `proxy_status_t`); any other value is a failure.
@@ -45,6 +44,10 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, metric: *mut u32) -> u32;
+    fn proxy_increment_metric(metric: u32, offset: i64) -> u32;
+    fn proxy_record_metric(metric: u32, value: u64) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
@@ -76,21 +79,21 @@ unsafe extern "C" {
     fn proxy_on_tick(root: u32);
 }
 
-/// The host's clocks; none if the host has no time to give.
-pub(super) fn now() -> Option<Now> {
-    const MONOTONIC: u32 = 1;
-    let mut wall = 0;
+/// Time since the epoch; none if the host has no time to give.
+pub(super) fn wall_clock() -> Option<Duration> {
+    let mut nanoseconds = 0;
     // SAFETY: the host writes one u64 to the place that it is given.
-    if unsafe { proxy_get_current_time_nanoseconds(&mut wall) } != OK {
-        return None;
-    }
-    let mut monotonic = 0;
-    // SAFETY: as above. Without a monotonic clock, the wall clock has to do.
-    if unsafe { clock_time_get(MONOTONIC, 1, &mut monotonic) } != OK {
-        monotonic = wall;
-    }
-    let unix = i64::try_from(Duration::from_nanos(wall).as_secs()).ok()?;
-    Some(Now { unix, monotonic: Duration::from_nanos(monotonic) })
+    let status = unsafe { proxy_get_current_time_nanoseconds(&mut nanoseconds) };
+    (status == OK).then(|| Duration::from_nanos(nanoseconds))
+}
+
+/// Time since some fixed point; none if the host has no such clock.
+pub(super) fn monotonic_clock() -> Option<Duration> {
+    const MONOTONIC: u32 = 1;
+    let mut nanoseconds = 0;
+    // SAFETY: as above.
+    let status = unsafe { clock_time_get(MONOTONIC, 1, &mut nanoseconds) };
+    (status == OK).then(|| Duration::from_nanos(nanoseconds))
 }
 
 /// At most `max` bytes of a buffer; none if the host has no such buffer.
@@ -210,6 +213,46 @@ pub(super) fn property(name: &str) -> Option<Vec<u8>> {
     // SAFETY: the name is only read; the result is as in `buffer`.
     let status = unsafe { proxy_get_property(name.as_ptr(), name.len(), &mut data, &mut size) };
     (status == OK).then(|| take(data, size))
+}
+
+/// Sets a property of the effective context's stream, for the access log; in Envoy filter state named `wasm.` and `name`.
+pub(super) fn set_property(name: &str, value: &str) -> bool {
+    // SAFETY: pointers and lengths describe `name` and `value`, which the host only reads.
+    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
+}
+
+/// `metric_type_t`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum MetricKind {
+    Counter = 0,
+    Gauge = 1,
+    Histogram = 2,
+}
+
+/// The host's number of a metric.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Metric(Option<u32>);
+
+impl Metric {
+    /// Defines a metric; if the host has none to give, one that nobody sees.
+    pub(super) fn define(kind: MetricKind, name: &str) -> Self {
+        let mut metric = 0;
+        // SAFETY: pointer and length describe `name`, which the host only reads; it writes one u32.
+        let status = unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut metric) };
+        Self((status == OK).then_some(metric))
+    }
+
+    /// Adds `offset` to a counter, where it is not negative, or to a gauge.
+    pub(super) fn add(self, offset: i64) -> bool {
+        // SAFETY: takes numbers.
+        self.0.is_some_and(|metric| unsafe { proxy_increment_metric(metric, offset) } == OK)
+    }
+
+    /// Notes a value in a histogram.
+    pub(super) fn record(self, value: u64) -> bool {
+        // SAFETY: takes numbers.
+        self.0.is_some_and(|metric| unsafe { proxy_record_metric(metric, value) } == OK)
+    }
 }
 
 /// A value of the host's shared data, and the version to overwrite it by.

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
+use super::clock;
 use super::host::{self, HeaderMap};
 use super::plugin::{Phase, Plugin, Stream};
-use crate::authorizer::{Decision, Removals};
+use crate::authorizer::{Outcome, Removals};
 use crate::clock::Now;
 use crate::denial::Denial;
 use crate::keys::WaiterId;
@@ -29,21 +30,23 @@ impl Http {
 
     /// Reads the head, removes what must go, and returns the decision unless the request is held. None of it was done if
     /// the host does not hand over or change the head.
-    fn decide(&mut self, plugin: &Plugin, end_of_stream: bool) -> Result<Option<Decision>, Denial> {
+    fn decide(&mut self, plugin: &Plugin, end_of_stream: bool) -> Result<Option<Outcome>, Denial> {
         let map = HeaderMap::read(MapType::HttpRequestHeaders).ok_or(Denial::HeadersUnreadable)?;
         let pairs = map.pairs().ok_or(Denial::HeadersUnreadable)?;
-        let now = host::now().ok_or(Denial::HeadersUnreadable)?;
+        let now = clock::now().ok_or(Denial::HeadersUnreadable)?;
         let head = RequestHead::new(&pairs, end_of_stream);
+        #[cfg(feature = "forced-panic")]
+        super::forced_panic::obey(&head);
         self.stream.request_id = head.first("x-request-id").map(Rc::from);
-        let (removals, decision) = plugin.on_head(head, &self.stream, now).ok_or(Denial::HeadersUnreadable)?;
+        let (removals, outcome) = plugin.on_head(head, &self.stream, now).ok_or(Denial::HeadersUnreadable)?;
         if !remove(&removals) {
             plugin.forget(self.stream.id);
             return Err(Denial::HeadersUnreadable);
         }
-        if decision.is_none() || plugin.has_requests(now) {
+        if outcome.is_none() || plugin.has_requests(now) {
             self.tick(plugin);
         }
-        Ok(decision.or_else(|| self.settle_due(plugin, now)))
+        Ok(outcome.or_else(|| self.settle_due(plugin, now)))
     }
 
     /// Removes what a client must not send; none if the host does not hand over the trailers.
@@ -59,25 +62,25 @@ impl Http {
     /// What an event about the body has made due, up to the decision.
     fn on_body_due(&self, due: Option<Due>) {
         let (Some(plugin), Some(due)) = (&self.plugin, due) else { return };
-        let Some(now) = host::now() else {
+        let Some(now) = clock::now() else {
             // What was due is taken out of what is held, so nobody would come back to it: as for a head without a clock.
             plugin.forget(self.stream.id);
             plugin.conclude(&self.stream, plugin.refused(Denial::HeadersUnreadable));
             return;
         };
-        let decision = plugin.settle(WaiterId(self.stream.id), due, now).or_else(|| {
+        let outcome = plugin.settle(WaiterId(self.stream.id), due, now).or_else(|| {
             self.tick(plugin);
             self.settle_due(plugin, now)
         });
-        if let Some(decision) = decision {
-            plugin.conclude(&self.stream, decision);
+        if let Some(outcome) = outcome {
+            plugin.conclude(&self.stream, outcome);
         }
     }
 
     /// What became due about this request while its keys were asked for. What became due about others stays for the
     /// root's next tick: to answer another stream in the middle of this one's callback makes Envoy hold this one,
     /// whatever the callback returns.
-    fn settle_due(&self, plugin: &Plugin, now: Now) -> Option<Decision> {
+    fn settle_due(&self, plugin: &Plugin, now: Now) -> Option<Outcome> {
         let due = plugin.take_due_of(self.stream.id)?;
         plugin.settle(WaiterId(self.stream.id), due, now)
     }
@@ -108,9 +111,9 @@ impl HttpContext for Http {
             self.stream.refuse(&Denial::HeadersUnreadable);
             return Action::Pause;
         };
-        let decision = self.decide(&plugin, end_of_stream).unwrap_or_else(|denial| Some(plugin.refused(denial)));
-        if let Some(decision) = decision {
-            plugin.conclude(&self.stream, decision);
+        let outcome = self.decide(&plugin, end_of_stream).unwrap_or_else(|denial| Some(plugin.refused(denial)));
+        if let Some(outcome) = outcome {
+            plugin.conclude(&self.stream, outcome);
         }
         self.hold_unless_passed()
     }
@@ -131,8 +134,8 @@ impl HttpContext for Http {
         match self.strip_trailers(plugin) {
             // Of a request that passed, the upstream has the rest already: what is left is to end it.
             None if self.stream.phase.get() != Phase::Refused => {
-                let decision = plugin.refused(Denial::HeadersUnreadable);
-                plugin.conclude(&self.stream, decision);
+                let outcome = plugin.refused(Denial::HeadersUnreadable);
+                plugin.conclude(&self.stream, outcome);
             }
             Some(()) if self.stream.phase.get() == Phase::Undecided => {
                 self.on_body_due(plugin.on_trailers(self.stream.id));
@@ -141,8 +144,12 @@ impl HttpContext for Http {
         }
         self.hold_unless_passed()
     }
+}
 
-    fn on_log(&mut self) {
+/// The host deletes the context when the request is over, however it ended. `on_log` would say the same a host call earlier,
+/// and cost every request one.
+impl Drop for Http {
+    fn drop(&mut self) {
         if let Some(plugin) = &self.plugin {
             plugin.forget(self.stream.id);
         }

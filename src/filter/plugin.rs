@@ -9,9 +9,10 @@ use log::{info, warn};
 use proxy_wasm::types::{BufferType, MapType};
 
 use super::host::{self, Shared, Written};
-use crate::authorizer::{Authorizer, Decision, Edits, Removals};
+use super::metrics::{self, Share};
+use crate::authorizer::{Authorizer, Decision, Edits, Facts, Outcome, Removals};
 use crate::clock::Now;
-use crate::config::KeySource;
+use crate::config::{AccessLog, KeySource};
 use crate::denial::Denial;
 use crate::keys::answer::Answer;
 use crate::keys::{Consultation, FetchId, KeyRequest, Places, SharedView, WaiterId, Write};
@@ -43,8 +44,13 @@ pub(super) struct Plugin {
     /// The root's tick runs in the middle of a stream's callback: nothing is carried out on other streams.
     pub(super) nested: Cell<bool>,
     max_body_bytes: usize,
+    access_log: AccessLog,
     state: RefCell<State>,
+    share: Share,
 }
+
+/// How often counts are handed to the host: they cost a request nothing, and nobody looks more often.
+pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 struct State {
     requests: Requests,
@@ -54,6 +60,8 @@ struct State {
     log_limit: LogLimit,
     /// When something last happened, monotonic.
     last: Duration,
+    /// When counts were last reported, monotonic.
+    reported: Duration,
 }
 
 /// The shared data around one request to the key service.
@@ -99,7 +107,7 @@ impl SharedPlaces {
 
 impl Plugin {
     pub(super) fn new(configuration: Vec<u8>, authorizer: Authorizer) -> Self {
-        let max_body_bytes = authorizer.config().max_body_bytes;
+        let (max_body_bytes, access_log) = (authorizer.config().max_body_bytes, authorizer.config().access_log);
         let requests = Requests::new(authorizer);
         let state = State {
             requests,
@@ -107,8 +115,16 @@ impl Plugin {
             warned_of_cluster: false,
             log_limit: LogLimit::default(),
             last: Duration::ZERO,
+            reported: Duration::ZERO,
         };
-        Self { configuration, nested: Cell::new(false), max_body_bytes, state: RefCell::new(state) }
+        Self {
+            configuration,
+            nested: Cell::new(false),
+            max_body_bytes,
+            access_log,
+            state: RefCell::new(state),
+            share: Share::default(),
+        }
     }
 
     /// No call in here calls back into the module, so the state is never borrowed twice. If that were ever wrong, the
@@ -123,15 +139,15 @@ impl Plugin {
         head: RequestHead<'_>,
         stream: &Stream,
         now: Now,
-    ) -> Option<(Removals, Option<Decision>)> {
+    ) -> Option<(Removals, Option<Outcome>)> {
         self.with(|state| {
             state.last = now.monotonic;
             let id = WaiterId(stream.id);
-            let (removals, decision) = state.requests.on_head(head, id, now);
-            if decision.is_none() {
+            let (removals, outcome) = state.requests.on_head(head, id, now);
+            if outcome.is_none() {
                 state.streams.insert(id, stream.clone());
             }
-            (removals, decision)
+            (removals, outcome)
         })
     }
 
@@ -152,9 +168,9 @@ impl Plugin {
 
     /// The decision that is due about the request of the effective context, whose body is read if it is needed. None if
     /// the request is held on.
-    pub(super) fn settle(&self, id: WaiterId, due: Due, now: Now) -> Option<Decision> {
+    pub(super) fn settle(&self, id: WaiterId, due: Due, now: Now) -> Option<Outcome> {
         match due {
-            Due::Decision(decision) => Some(decision),
+            Due::Decision(outcome) => Some(outcome),
             Due::Body => {
                 // One byte more than allowed: a body that has grown meanwhile is not taken for a smaller one.
                 let body = host::buffer(BufferType::HttpRequestBody, self.max_body_bytes.saturating_add(1));
@@ -231,8 +247,8 @@ impl Plugin {
         for (stream, due) in due {
             // A request that is gone needs no decision.
             if host::enter(stream.id)
-                && let Some(decision) = self.settle(WaiterId(stream.id), due, now)
-                && self.conclude(&stream, decision)
+                && let Some(outcome) = self.settle(WaiterId(stream.id), due, now)
+                && self.conclude(&stream, outcome)
             {
                 host::continue_request();
             }
@@ -240,13 +256,15 @@ impl Plugin {
         host::enter(context);
     }
 
-    /// Carries out `decision` on the effective context, whose stream is `stream`, up to the call that lets the request go:
+    /// Carries out a decision on the effective context, whose stream is `stream`, up to the call that lets the request go:
     /// returns whether it may. A denied request is answered here.
-    pub(super) fn conclude(&self, stream: &Stream, decision: Decision) -> bool {
+    pub(super) fn conclude(&self, stream: &Stream, Outcome { decision, facts }: Outcome) -> bool {
         let decision = match decision {
-            Decision::Allow(edits) if !apply(&edits) => self.refused(Denial::HeadersUnreadable),
+            Decision::Allow(edits) if !apply(&edits) => self.refusal(Denial::HeadersUnreadable),
             decision => decision,
         };
+        self.with(|state| state.requests.authorizer().count(&decision));
+        self.tell_access_log(&decision, &facts);
         match decision {
             Decision::Pass | Decision::Allow(_) => stream.phase.set(Phase::Passed),
             Decision::Deny(denial) => {
@@ -262,9 +280,43 @@ impl Plugin {
         stream.phase.get() == Phase::Passed
     }
 
-    /// What becomes of a request that the filter itself cannot serve.
-    pub(super) fn refused(&self, denial: Denial) -> Decision {
+    /// Sets what the access log can print about the request of the effective context.
+    fn tell_access_log(&self, decision: &Decision, facts: &Facts) {
+        let code = match decision {
+            Decision::Deny(denial) | Decision::Report(denial) => Some(denial.code()),
+            Decision::Pass | Decision::Allow(_) => None,
+        };
+        match self.access_log {
+            AccessLog::Off => return,
+            AccessLog::Denied if code.is_none() => return,
+            AccessLog::Denied | AccessLog::All => {}
+        }
+        if let Some(code) = code {
+            host::set_property("mdrm_code", code.name());
+        }
+        for (name, value) in facts.properties() {
+            host::set_property(name, &value);
+        }
+    }
+
+    fn refusal(&self, denial: Denial) -> Decision {
         self.with(|state| state.requests.authorizer().refuse(denial.clone())).unwrap_or(Decision::Deny(denial))
+    }
+
+    /// What becomes of a request that the filter itself cannot serve.
+    pub(super) fn refused(&self, denial: Denial) -> Outcome {
+        Outcome { decision: self.refusal(denial), facts: Facts::default() }
+    }
+
+    /// Hands counts to the host, at most every [`REPORT_INTERVAL`].
+    pub(super) fn report(&self, now: Now) {
+        self.with(|state| {
+            if now.monotonic.saturating_sub(state.reported) >= REPORT_INTERVAL {
+                state.reported = now.monotonic;
+                metrics::report(&mut state.requests.authorizer().take_counters());
+                self.share.set(state.requests.authorizer().keys().entries(), state.requests.held());
+            }
+        });
     }
 
     fn log(&self, done: &str, denial: &Denial) {
@@ -281,6 +333,12 @@ impl Plugin {
             state.streams.remove(&WaiterId(stream));
             state.requests.forget(WaiterId(stream));
         });
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        self.with(|state| metrics::report(&mut state.requests.authorizer().take_counters()));
     }
 }
 

@@ -11,9 +11,11 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};
 use zeroize::Zeroize as _;
 
+use super::clock;
 use super::host::{self, HeaderMap};
 use super::http::Http;
-use super::plugin::Plugin;
+use super::metrics;
+use super::plugin::{Plugin, REPORT_INTERVAL};
 use crate::authorizer::{Authorizer, Platform};
 use crate::clock::Now;
 use crate::config::{Config, KeySource};
@@ -22,6 +24,8 @@ use crate::keys::answer::Answer;
 
 /// How often to look whether another worker has got an answer, or a new name may be asked about.
 const TICK_MILLISECONDS: u32 = 10;
+/// How often to report counts when there is nothing else to do.
+const IDLE_TICK_MILLISECONDS: u32 = REPORT_INTERVAL.as_millis() as u32;
 
 pub(super) struct Root {
     id: u32,
@@ -54,7 +58,7 @@ impl Root {
         let needed = self.plugins.iter().any(|plugin| plugin.needs_tick());
         if needed != self.ticking {
             self.ticking = needed;
-            host::set_tick_period(if needed { TICK_MILLISECONDS } else { 0 });
+            host::set_tick_period(if needed { TICK_MILLISECONDS } else { IDLE_TICK_MILLISECONDS });
         }
     }
 
@@ -102,7 +106,7 @@ impl Root {
 
 /// Without a clock nobody who waits may pass: at the beginning of time every token is from the future.
 fn now() -> Now {
-    host::now().unwrap_or(Now { unix: i64::MIN, monotonic: Duration::ZERO })
+    clock::exactly_now().unwrap_or(Now { unix: i64::MIN, monotonic: Duration::ZERO })
 }
 
 /// Whether workers can tell each other what they learn. Plugins whose VM has no name would all share one memory.
@@ -148,6 +152,9 @@ impl RootContext for Root {
         }
         match Config::from_json(&configuration, &|name| std::env::var(name).ok()) {
             Ok(config) => {
+                metrics::define();
+                host::set_tick_period(IDLE_TICK_MILLISECONDS);
+                self.ticking = false;
                 self.sharing = can_share();
                 let authorizer = Authorizer::new(
                     config,
@@ -173,6 +180,7 @@ impl RootContext for Root {
         let now = now();
         for plugin in self.plugins.iter().filter(|plugin| !plugin.nested.get()) {
             plugin.on_tick(now);
+            plugin.report(now);
         }
         self.proceed(now);
     }

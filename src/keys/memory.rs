@@ -11,7 +11,7 @@ use super::answer::{Answer, Failure, OneKey};
 use super::jitter::Jitter;
 use super::shared::{MAX_SHARED_DOCUMENT, Record};
 use super::slot::{BackOff, FIRST_RETRY, Serving, Slot, Term};
-use super::{Resolution, Subject};
+use super::{KeyCache, Resolution, Subject};
 use crate::clock::Now;
 use crate::config::{KeyPath, Keys};
 use crate::denial::{Denial, KeyRefusal};
@@ -37,7 +37,7 @@ enum Held {
 #[derive(Debug)]
 pub(super) enum Lookup {
     /// This, at once. `ask`: ask in the background as well.
-    Known { resolution: Resolution, ask: bool },
+    Known { resolution: Resolution, cache: KeyCache, ask: bool },
     /// Somebody has to ask. `newcomer`: no key of this name was ever seen here, or long ago.
     Absent { newcomer: bool },
 }
@@ -137,7 +137,7 @@ impl Memory {
 
     /// What is known about `kid`.
     pub(super) fn look_up(&mut self, kid: &Kid, now: Now) -> Lookup {
-        let known = |resolution| Lookup::Known { resolution, ask: false };
+        let known = |resolution| Lookup::Known { resolution, cache: KeyCache::Hit, ask: false };
         if let Some(held) = self.inline.get(kid) {
             return known(held.resolution(self.ring, now));
         }
@@ -158,8 +158,9 @@ impl Memory {
         let worth_asking = |slot: &Slot<Held>| !newcomer || !slot.is_fresh(now.monotonic);
         let ahead = slot.is_some_and(worth_asking);
         match slot.map(|slot| slot.serve(now.monotonic, stale_if_error)) {
-            Some(Serving::Held { value, ask }) => {
-                Lookup::Known { resolution: value.resolution(self.ring, now), ask: ask && ahead }
+            Some(Serving::Held { value, fresh, ask }) => {
+                let resolution = value.resolution(self.ring, now);
+                Lookup::Known { resolution, cache: KeyCache::of(fresh), ask: ask && ahead }
             }
             Some(Serving::BackingOff(pause)) => unavailable(pause),
             Some(Serving::Absent) | None => Lookup::Absent { newcomer },
@@ -170,20 +171,28 @@ impl Memory {
         let answered_at = self.set.term().map(|term| term.answered_at).unwrap_or_default();
         let old = now.monotonic.saturating_sub(answered_at) >= self.keys.refetch_interval;
         match self.set.serve(now.monotonic, self.keys.stale_if_error) {
-            Serving::Held { value, ask } => match value.get(kid) {
-                Some(held) => Lookup::Known { resolution: held.resolution(self.ring, now), ask },
+            Serving::Held { value, fresh, ask } => match value.get(kid) {
+                Some(held) => {
+                    let resolution = held.resolution(self.ring, now);
+                    Lookup::Known { resolution, cache: KeyCache::of(fresh), ask }
+                }
                 // The set may have grown. While the key service fails, its last word counts.
                 None if old && self.set.is_fresh(now.monotonic) && self.set.may_retry(now.monotonic) => {
                     Lookup::Absent { newcomer: false }
                 }
                 None => {
                     let resolution = Resolution::Refused(self.ring.refused(KeyRefusal::Unknown));
-                    Lookup::Known { resolution, ask }
+                    Lookup::Known { resolution, cache: KeyCache::of(fresh), ask }
                 }
             },
             Serving::BackingOff(pause) => unavailable(pause),
             Serving::Absent => Lookup::Absent { newcomer: false },
         }
+    }
+
+    /// How many keys of the key service are held, disabled ones included.
+    pub(super) fn entries(&self) -> usize {
+        self.known.len().saturating_add(self.set.value().map_or(0, BTreeMap::len))
     }
 
     /// The entity tag of what is held, for a conditional request.
@@ -421,5 +430,6 @@ fn enforce(cache: &mut LruCache<Kid, Slot<Held>>, max_entries: usize) {
 fn unavailable(pause: Duration) -> Lookup {
     let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0)).clamp(1, LONGEST_RETRY_AFTER);
     let retry_after = u32::try_from(seconds).unwrap_or(1);
-    Lookup::Known { resolution: Resolution::Refused(Denial::KeyServiceUnavailable { retry_after }), ask: false }
+    let resolution = Resolution::Refused(Denial::KeyServiceUnavailable { retry_after });
+    Lookup::Known { resolution, cache: KeyCache::Miss, ask: false }
 }

@@ -31,6 +31,32 @@ pub enum Resolution<K = Key> {
     Wait,
 }
 
+/// Where a key was found when a request first asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyCache {
+    /// Held and fresh, in the configuration, or remembered as refused.
+    Hit,
+    /// Held past its freshness, while the key service fails.
+    Stale,
+    /// Not held: the key service had to be asked, or could not be.
+    Miss,
+}
+
+impl KeyCache {
+    const fn of(fresh: bool) -> Self {
+        if fresh { Self::Hit } else { Self::Stale }
+    }
+
+    /// The name for the access log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Miss => "miss",
+        }
+    }
+}
+
 impl Resolution {
     /// The same about a key of one kind: `of` tells the key apart. A store holds keys of its own kind alone.
     fn of_kind<K>(self, ring: Ring, of: impl FnOnce(Key) -> Option<K>) -> Resolution<K> {

@@ -9,7 +9,7 @@ use super::fetches::{Consultation, FetchId, KeyRequest, SharedView, Ticked, Wait
 use super::jitter::Jitter;
 use super::memory::{Learnt, Lookup, Memory, Span};
 use super::shared::{Note, Places, Record, SourceId, Topic};
-use super::{Resolution, Subject};
+use super::{KeyCache, Resolution, Subject};
 use crate::bucket::Bucket;
 use crate::clock::Now;
 use crate::config::{KeyPath, KeySource, Keys};
@@ -17,6 +17,7 @@ use crate::denial::Denial;
 use crate::jose::jwk::Ring;
 use crate::jose::native::Verify;
 use crate::jose::token::Kid;
+use crate::metrics::{Counters, Event};
 
 /// Names that nobody has asked for before are asked about one in this time in the long run …
 const NEWCOMER_INTERVAL: Duration = Duration::from_millis(10);
@@ -43,6 +44,9 @@ pub struct Resolver {
     deferred: Vec<FetchId>,
     bucket: Bucket,
     waiting: BTreeMap<WaiterId, Subject>,
+    /// Whose wait is over and who have not asked again yet: in the order in which they will.
+    returning: VecDeque<WaiterId>,
+    counters: Counters,
     next_fetch: u64,
 }
 
@@ -71,6 +75,8 @@ impl Resolver {
             deferred: Vec::new(),
             bucket: Bucket::new(NEWCOMER_BURST, NEWCOMER_INTERVAL),
             waiting: BTreeMap::new(),
+            returning: VecDeque::new(),
+            counters: Counters::default(),
             next_fetch: 0,
         }
     }
@@ -78,29 +84,47 @@ impl Resolver {
     /// Looks `kid` up. After [`Resolution::Wait`], `waiter` is named by [`Self::on_answer`], [`Self::consult`] or
     /// [`Self::on_tick`], or leaves by [`Self::forget`].
     pub fn resolve(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> Resolution {
-        match self.memory.look_up(kid, now) {
-            Lookup::Known { resolution, ask } => {
+        self.find(kid, waiter, now).0
+    }
+
+    /// As [`Self::resolve`], and where the key was found. A waiter that asks again has waited, so it was a miss.
+    pub fn find(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> (Resolution, KeyCache) {
+        let (resolution, cache) = match self.memory.look_up(kid, now) {
+            Lookup::Known { resolution, cache, ask } => {
                 if ask {
                     self.ask(self.memory.subject(kid), now, false);
                 }
-                resolution
+                (resolution, cache)
             }
-            Lookup::Absent { newcomer }
-                if self.waiting.len() >= self.memory.keys().max_waiting && !self.waiting.contains_key(&waiter) =>
-            {
-                // Who comes later may find the key. New names are not asked about for nobody, unless nobody may wait.
-                if !newcomer || self.memory.keys().max_waiting == 0 {
-                    self.ask(self.memory.subject(kid), now, newcomer);
-                }
-                Resolution::Refused(Denial::TooManyWaiting { retry_after: 1 })
-            }
-            Lookup::Absent { newcomer } => {
-                let subject = self.memory.subject(kid);
-                self.ask(subject.clone(), now, newcomer);
-                self.waiting.insert(waiter, subject);
-                Resolution::Wait
-            }
+            Lookup::Absent { newcomer } => (self.wait(kid, waiter, now, newcomer), KeyCache::Miss),
+        };
+        if let Some(at) = self.returning.iter().position(|returning| *returning == waiter) {
+            self.returning.remove(at);
+            return (resolution, KeyCache::Miss);
         }
+        self.counters.event(match (cache, &resolution) {
+            (KeyCache::Miss, _) | (_, Resolution::Wait) => Event::KeyMiss,
+            (_, Resolution::Refused(_)) => Event::KeyNegativeHit,
+            (KeyCache::Hit, Resolution::Key(_)) => Event::KeyHit,
+            (KeyCache::Stale, Resolution::Key(_)) => Event::KeyStaleHit,
+        });
+        (resolution, cache)
+    }
+
+    /// Has somebody wait for `kid`, if there is room.
+    fn wait(&mut self, kid: &Kid, waiter: WaiterId, now: Now, newcomer: bool) -> Resolution {
+        let subject = self.memory.subject(kid);
+        let max_waiting = self.memory.keys().max_waiting;
+        if self.waiting.len() >= max_waiting && !self.waiting.contains_key(&waiter) {
+            // Who comes later may find the key. New names are not asked about for nobody, unless nobody may wait.
+            if !newcomer || max_waiting == 0 {
+                self.ask(subject, now, newcomer);
+            }
+            return Resolution::Refused(Denial::TooManyWaiting { retry_after: 1 });
+        }
+        self.ask(subject.clone(), now, newcomer);
+        self.waiting.insert(waiter, subject);
+        Resolution::Wait
     }
 
     /// Queues a request unless one about the same subject is under way.
@@ -158,6 +182,7 @@ impl Resolver {
         let ready: Vec<WaiterId> = self.waiting.iter().filter_map(waits).collect();
         for waiter in &ready {
             self.waiting.remove(waiter);
+            self.returning.push_back(*waiter);
         }
         ready
     }
@@ -265,17 +290,25 @@ impl Resolver {
     ) -> (Vec<WaiterId>, Vec<Write>) {
         let Some((subject, topic)) = self.subject(id) else { return (Vec::new(), Vec::new()) };
         let asked_at = self.fetches.get(&id).and_then(|fetch| fetch.sent_at).unwrap_or(now.monotonic);
+        if answer.is_some() {
+            let took = now.monotonic.saturating_sub(asked_at).as_millis();
+            self.counters.fetch_took(u32::try_from(took).unwrap_or(u32::MAX));
+        }
         if let Some(record) = newest(shared, topic, Some(asked_at), now.monotonic)
             && self.memory.adopt(&subject, &record)
         {
             // The answer is late: another worker has asked since, and was answered.
+            self.counters.event(if answer.is_some() { Event::FetchSuccess } else { Event::FetchFailure });
             return (self.finish(id), Vec::new());
         }
         let etag = answer.and_then(|answer| answer.etag).unwrap_or_default();
         let places = Places::of(topic, subject.kid());
         let mut writes = Vec::new();
         let mut note = Vec::new();
-        match self.memory.learn(&subject, answer, Span { asked_at, answered_at: now.monotonic }) {
+        let learnt = self.memory.learn(&subject, answer, Span { asked_at, answered_at: now.monotonic });
+        let failed = matches!(learnt, Learnt::Failure { .. });
+        self.counters.event(if failed { Event::FetchFailure } else { Event::FetchSuccess });
+        match learnt {
             Learnt::Failure { failures, retry_at } => note = Note::Failed { retry_at, failures }.encode(topic),
             Learnt::Unchanged(term) => {
                 // The body is not kept, but the record that it came with may still be there.
@@ -309,7 +342,9 @@ impl Resolver {
         for (id, newcomer) in expired {
             if newcomer {
                 // The key service was never asked, so nothing is learnt about it.
-                ticked.turned_away.extend(self.finish(id));
+                let turned_away = self.finish(id);
+                self.returning.retain(|waiter| !turned_away.contains(waiter));
+                ticked.turned_away.extend(turned_away);
             } else {
                 if let Some((subject, _)) = self.subject(id) {
                     self.memory.fail(&subject, now.monotonic);
@@ -323,6 +358,17 @@ impl Resolver {
     /// `waiter` has gone away. An answer that comes for it alone is still remembered.
     pub fn forget(&mut self, waiter: WaiterId) {
         self.waiting.remove(&waiter);
+        self.returning.retain(|returning| *returning != waiter);
+    }
+
+    /// How many keys of the key service are held.
+    pub fn entries(&self) -> usize {
+        self.memory.entries()
+    }
+
+    /// What was counted since this was emptied.
+    pub fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
     }
 
     /// How many requests wait.

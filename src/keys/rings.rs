@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::fetches::{FetchId, KeyRequest, Ticked, WaiterId};
-use super::{Resolution, Resolver};
+use super::{KeyCache, Resolution, Resolver};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::jose::jwk::{AccessKey, Key, Ring};
@@ -11,6 +11,7 @@ use crate::jose::master_key::MasterKey;
 use crate::jose::native::Verify;
 use crate::jose::signing::SessionKey;
 use crate::jose::token::Kid;
+use crate::metrics::Counters;
 
 /// All keys of one configuration in one worker.
 #[derive(Debug)]
@@ -40,11 +41,14 @@ impl Rings {
     }
 
     /// Looks up what verifies tokens and CPIX documents; see [`Resolver::resolve`].
-    pub fn access(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> Resolution<Rc<AccessKey>> {
-        self.access.resolve(kid, waiter, now).of_kind(Ring::Access, |key| match key {
+    /// Where it was found stands beside.
+    pub fn access(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> (Resolution<Rc<AccessKey>>, KeyCache) {
+        let (resolution, cache) = self.access.find(kid, waiter, now);
+        let resolution = resolution.of_kind(Ring::Access, |key| match key {
             Key::Access(key) => Some(key),
             _ => None,
-        })
+        });
+        (resolution, cache)
     }
 
     /// Looks up what signs session tokens; none if they are not configured.
@@ -101,6 +105,16 @@ impl Rings {
             all.turned_away.extend(turned_away);
         }
         all
+    }
+
+    /// How many keys of the key services are held.
+    pub fn entries(&mut self) -> usize {
+        self.all().map(|store| store.entries()).sum()
+    }
+
+    /// Hands over what the stores have counted.
+    pub fn count_into(&mut self, counters: &mut Counters) {
+        self.all().for_each(|store| counters.absorb(store.counters()));
     }
 
     /// `waiter` has gone away.

@@ -50,7 +50,7 @@ impl Term {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Serving<'a, T> {
     /// Use the value: it is fresh, or the key service fails. `ask`: ask again in the background.
-    Held { value: &'a T, ask: bool },
+    Held { value: &'a T, fresh: bool, ask: bool },
     /// Nothing usable; only an answer can help.
     Absent,
     /// Nothing usable, and the key service failed a moment ago: no attempt for this long.
@@ -69,12 +69,12 @@ impl<T> Slot<T> {
         let retry = self.may_retry(now);
         match &self.held {
             Some(Held { value, term, .. }) if now < term.fresh_until => {
-                Serving::Held { value, ask: retry && term.ends_soon(now) }
+                Serving::Held { value, fresh: true, ask: retry && term.ends_soon(now) }
             }
             Some(Held { value, term, .. })
                 if self.back_off.failures > 0 && now < term.fresh_until.saturating_add(stale_if_error) =>
             {
-                Serving::Held { value, ask: retry }
+                Serving::Held { value, fresh: false, ask: retry }
             }
             _ if self.back_off.failures > 0 && !retry => {
                 Serving::BackingOff(self.back_off.retry_at.saturating_sub(now))
@@ -95,6 +95,11 @@ impl<T> Slot<T> {
             self.back_off = BackOff::default();
             true
         })
+    }
+
+    /// What is held, fresh or not.
+    pub(super) fn value(&self) -> Option<&T> {
+        self.held.as_ref().map(|held| &held.value)
     }
 
     /// What failures have led to.

@@ -6,6 +6,7 @@ mod documents;
 mod json;
 mod paths;
 mod session;
+mod signatures;
 mod tokens;
 
 use proptest::prelude::*;
@@ -39,7 +40,7 @@ fn decide(configuration: &Value, authorization: &[u8], body: &[u8]) -> Decision 
     ];
     let (_, step) = authorizer.on_request(RequestHead::new(&headers, false), WaiterId(1), now);
     let waiting = match step {
-        Step::Done(decision) => return decision,
+        Step::Done(outcome) => return outcome.decision,
         Step::Wait(waiting) => waiting,
     };
     let request = authorizer.keys().next_request(now).unwrap();
@@ -49,7 +50,7 @@ fn decide(configuration: &Value, authorization: &[u8], body: &[u8]) -> Decision 
     let answer = Answer { status: 200, cache_control: &[], age: None, etag: None, body: Some(body) };
     assert_eq!(store.on_answer(request.id, Some(answer), SharedView::default(), now).0, [WaiterId(1)]);
     match authorizer.resume(*waiting, now) {
-        Step::Done(decision) => decision,
+        Step::Done(outcome) => outcome.decision,
         Step::Wait(_) => panic!("a request waits on and on"),
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use mdrm_authz::authorizer::{Authorizer, Decision, Edits, Platform, Removals};
+use mdrm_authz::authorizer::{self, Authorizer, Decision, Edits, Facts, Platform, Removals};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::denial::Denial;
 use mdrm_authz::keys::answer::Answer;
 use mdrm_authz::keys::{Consultation, SharedView, WaiterId};
+use mdrm_authz::metrics::Counters;
 use mdrm_authz::request::RequestHead;
 use mdrm_authz::requests::{Due, Requests};
 use mdrm_authz::upstream::WOULD_DENY;
@@ -30,6 +31,8 @@ pub struct Proxy {
     pub instead: Option<(String, String)>,
     /// Paths that the key service was asked for.
     pub asked: Vec<String>,
+    /// What was known about the last request.
+    pub facts: Facts,
 }
 
 /// What became of a request.
@@ -57,6 +60,7 @@ impl Proxy {
             next_stream: 0,
             instead: None,
             asked: Vec::new(),
+            facts: Facts::default(),
         }
     }
 
@@ -73,34 +77,41 @@ impl Proxy {
         self.now.monotonic += Duration::from_millis(20);
         let id = WaiterId(self.next_stream);
         let pairs: Vec<(&[u8], &[u8])> = headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
-        let (removals, decision) = self.requests.on_head(RequestHead::new(&pairs, body.is_none()), id, self.now);
+        let (removals, decided) = self.requests.on_head(RequestHead::new(&pairs, body.is_none()), id, self.now);
         apply(&mut headers, &removals);
         let body = body.unwrap_or_default();
-        let decision = decision.or_else(|| self.keys_come(id, body)).or_else(|| {
+        let decided = decided.or_else(|| self.keys_come(id, body)).or_else(|| {
             assert_eq!(self.requests.on_body(id, body.len() / 2, false), None);
             let due = self.requests.on_body(id, body.len(), true)?;
             self.settle(id, due, body).or_else(|| self.keys_come(id, body))
         });
-        let decision = decision.expect("a request waits on and on");
+        let authorizer::Outcome { decision, facts } = decided.expect("a request waits on and on");
+        self.requests.authorizer().count(&decision);
+        self.facts = facts;
         assert_eq!(self.requests.held(), 0);
         outcome(headers, body, decision)
     }
 
+    /// What was counted since this was last called.
+    pub fn take_counters(&mut self) -> Counters {
+        self.requests.authorizer().take_counters()
+    }
+
     /// The key service answers until nothing is asked for any more.
-    fn keys_come(&mut self, id: WaiterId, body: &[u8]) -> Option<Decision> {
+    fn keys_come(&mut self, id: WaiterId, body: &[u8]) -> Option<authorizer::Outcome> {
         while self.answer_all() {
             if let Some(due) = self.requests.take_due_of(id)
-                && let Some(decision) = self.settle(id, due, body)
+                && let Some(outcome) = self.settle(id, due, body)
             {
-                return Some(decision);
+                return Some(outcome);
             }
         }
         None
     }
 
-    fn settle(&mut self, id: WaiterId, due: Due, body: &[u8]) -> Option<Decision> {
+    fn settle(&mut self, id: WaiterId, due: Due, body: &[u8]) -> Option<authorizer::Outcome> {
         match due {
-            Due::Decision(decision) => Some(decision),
+            Due::Decision(outcome) => Some(outcome),
             Due::Body => self.requests.on_whole_body(id, Some(body), self.now),
         }
     }

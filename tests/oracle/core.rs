@@ -44,10 +44,14 @@ impl Core {
         for _ in 0..3 {
             self.answer_all(now);
             match step {
-                Step::Done(Decision::Deny(denial)) => return denial.code().name().to_owned(),
-                Step::Done(Decision::Report(denial)) => panic!("reported: {denial}"),
-                Step::Done(Decision::Pass) => return "pass".to_owned(),
-                Step::Done(Decision::Allow(..)) => return "ok".to_owned(),
+                Step::Done(outcome) => {
+                    return match outcome.decision {
+                        Decision::Deny(denial) => denial.code().name().to_owned(),
+                        Decision::Report(denial) => panic!("reported: {denial}"),
+                        Decision::Pass => "pass".to_owned(),
+                        Decision::Allow(..) => "ok".to_owned(),
+                    };
+                }
                 Step::Wait(waiting) => step = self.authorizer.resume(*waiting, now),
             }
         }

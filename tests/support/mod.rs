@@ -13,17 +13,26 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     reason = "test support: each test crate uses a part of it, and a wrong assumption shall end the test"
 )]
 
 pub mod bootstrap;
 pub mod client;
 pub mod codes;
+pub mod documents;
 pub mod envoy;
 pub mod exchange;
 pub mod h2_client;
 pub mod key_service;
+pub mod machine;
+pub mod manifests;
+pub mod markdown;
+pub mod memory;
+pub mod packages;
+pub mod reference;
 pub mod rig;
+pub mod sandbox;
 pub mod server;
 pub mod session;
 pub mod signer;

@@ -43,7 +43,9 @@ fn complete() -> Value {
 }
 
 fn read(bytes: &[u8]) -> Option<Config> {
-    match Config::from_json(bytes, &environment) {
+    let read = Config::from_json(bytes, &environment);
+    super::schema::agrees(bytes, read.as_ref());
+    match read {
         Ok(config) => {
             let _ = format!("{config:?}");
             Some(config)
@@ -141,7 +143,7 @@ proptest! {
             let mut parts = written.split('%');
             decoded.extend(parts.next().unwrap().bytes());
             for part in parts {
-                let (digits, rest) = part.split_at(2);
+                let (digits, rest) = part.split_at_checked(2).unwrap();
                 decoded.push(u8::from_str_radix(digits, 16).unwrap());
                 decoded.extend(rest.bytes());
             }

@@ -122,8 +122,8 @@ fn a_body_that_the_host_has_lost_is_an_internal_failure() {
     host.head(stream);
     let (id, length) = (WaiterId(0), request.body.len());
     assert_eq!(host.requests.on_body(id, length, true), Some(Due::Body));
-    let decision = host.requests.on_whole_body(id, None, host.now);
-    assert_eq!(decision, Some(Decision::Deny(Denial::BodyUnreadable)));
+    let outcome = host.requests.on_whole_body(id, None, host.now);
+    assert_eq!(outcome.unwrap().decision, Decision::Deny(Denial::BodyUnreadable));
     assert_eq!(Denial::BodyUnreadable.code().name(), "MDRM-500");
     host.assert_nothing_held();
 }
@@ -134,8 +134,8 @@ fn a_body_that_has_grown_beyond_the_limit_since_it_was_counted_is_too_large() {
     let stream = host.connect(&tunnel());
     host.head(stream);
     assert_eq!(host.requests.on_body(WaiterId(0), 2048, true), Some(Due::Body));
-    let decision = host.requests.on_whole_body(WaiterId(0), Some(&[b'a'; 2049]), host.now);
-    assert_eq!(decision, Some(Decision::Deny(both(BodyFault::TooLarge)[0].clone())));
+    let outcome = host.requests.on_whole_body(WaiterId(0), Some(&[b'a'; 2049]), host.now);
+    assert_eq!(outcome.unwrap().decision, Decision::Deny(both(BodyFault::TooLarge)[0].clone()));
     host.assert_nothing_held();
 }
 
@@ -178,8 +178,9 @@ fn what_is_due_about_a_request_that_goes_away_is_dropped_and_nothing_else() {
     host.requests.on_tick(host.now);
     assert!(host.requests.needs_tick(), "both are late");
     host.abort(goes);
-    let late = Due::Decision(Decision::Deny(both(BodyFault::Timeout)[0].clone()));
-    assert_eq!(host.requests.take_due(), [(WaiterId(1), late)]);
+    let due = host.requests.take_due();
+    let [(WaiterId(1), Due::Decision(late))] = &due[..] else { panic!("{due:?}") };
+    assert_eq!(late.decision, Decision::Deny(both(BodyFault::Timeout)[0].clone()));
     host.assert_nothing_held();
 }
 

@@ -96,9 +96,9 @@ impl Host {
         one.ended = one.body.is_none();
         let pairs: Vec<(&[u8], &[u8])> =
             one.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
-        let (_, decision) = self.requests.on_head(RequestHead::new(&pairs, one.ended), id(stream), self.now);
-        match decision {
-            Some(decision) => self.decide(stream, decision),
+        let (_, outcome) = self.requests.on_head(RequestHead::new(&pairs, one.ended), id(stream), self.now);
+        match outcome {
+            Some(outcome) => self.decide(stream, outcome.decision),
             None => {
                 self.ask();
                 let due = self.requests.take_due_of(id(stream));
@@ -239,17 +239,17 @@ impl Host {
 
     fn settle(&mut self, stream: usize, due: Option<Due>) {
         let is_due = due.is_some();
-        let decision = match due {
+        let outcome = match due {
             None => None,
-            Some(Due::Decision(decision)) => Some(decision),
+            Some(Due::Decision(outcome)) => Some(outcome),
             Some(Due::Body) => {
                 assert!(self.streams[stream].ended, "a part of a body is taken for all of it");
                 let body = self.streams[stream].body.clone().unwrap();
                 self.requests.on_whole_body(id(stream), Some(&body), self.now)
             }
         };
-        match decision {
-            Some(decision) => self.decide(stream, decision),
+        match outcome {
+            Some(outcome) => self.decide(stream, outcome.decision),
             // The body was right, and another key is needed.
             None if is_due => {
                 self.ask();
