@@ -1,7 +1,10 @@
 //! The wasm shell: events of the host -> the core, decisions of the core -> calls of the host. Translates, never decides.
 
+mod clock;
 #[cfg(feature = "differential")]
 mod differential;
+#[cfg(feature = "forced-panic")]
+mod forced_panic;
 mod host;
 mod http;
 mod metrics;

@@ -2,6 +2,9 @@
 
 pub mod algorithm;
 mod der;
+pub mod ecdsa;
+pub mod ed25519;
+pub mod hmac;
 pub mod json;
 pub mod jwe;
 pub mod jwk;

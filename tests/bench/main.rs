@@ -35,7 +35,6 @@ mod statistics;
 mod suites;
 #[path = "../support/mod.rs"]
 mod support;
-mod table;
 mod traffic;
 
 use std::env;

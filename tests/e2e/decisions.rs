@@ -1,12 +1,13 @@
 //! The table of requests and decisions through the module in Envoy, over HTTP/1.1 and over HTTP/2. All rows that fail are reported at once.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::metrics::assert_counted;
 use crate::now;
 use crate::reply::{ensure, is_denial, shown};
 use crate::support::envoy::{Envoy, Listener, Setup};
@@ -53,6 +54,8 @@ fn every_row_of_the_table_is_decided_alike_over_both_versions_of_http() {
     envoy.assert_healthy();
     only_known_callouts(&keys);
     no_token_in_any_log(&envoy, &run);
+    every_code_is_in_the_access_log(&envoy, &run);
+    assert_counted(&envoy, "denied", &run.decided);
 }
 
 #[test]
@@ -71,6 +74,7 @@ fn report_only_lets_every_row_pass_and_tells_the_upstream() {
     assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), run.requests, failures.join("\n"));
     assert!(run.requests > 1500, "{} requests are too few", run.requests);
     envoy.assert_healthy();
+    assert_counted(&envoy, "would_deny", &run.decided);
 }
 
 /// What came of the rows so far.
@@ -80,6 +84,8 @@ struct Run {
     report_only: bool,
     requests: usize,
     failures: Vec<String>,
+    /// Of the requests that reached the filter, what it decides about them without `report_only`.
+    decided: Vec<Outcome>,
     /// Signatures that were sent, with the row's name.
     secrets: Vec<(String, String)>,
     /// What was sent in places where this filter expects no token: what stands there may stand in a log.
@@ -99,16 +105,20 @@ impl Run {
             let address = envoy.address(&plugin.name());
             let mut rows = FreshRows { report_only: self.report_only, ..FreshRows::default() };
             for row in 0.. {
-                let Some(case) = rows.get(row) else { break };
+                let Some((outcome, case)) = rows.get(row) else { break };
                 if case.plugin != plugin || matches!(case.envoy, EnvoyAnswer::Rewrites(_)) {
                     continue;
                 }
                 let id = row.to_string();
                 let Some(answered) = send(address, case, &id) else { continue };
                 self.requests += 1;
-                if let Err(problem) = judge(case, answered, &upstream.take(&id)) {
-                    let name = format!("{} [{plugin:?}, {version}]", case.name);
-                    self.failures.push(format!("{name}\n    {problem}\n    {:?}", case.request));
+                match judge(case, answered, &upstream.take(&id)) {
+                    Ok(By::Envoy) => {}
+                    Ok(By::Filter) => self.decided.push(outcome),
+                    Err(problem) => {
+                        let name = format!("{} [{plugin:?}, {version}]", case.name);
+                        self.failures.push(format!("{name}\n    {problem}\n    {:?}", case.request));
+                    }
                 }
                 self.remember(case);
             }
@@ -152,41 +162,69 @@ fn signature(token: &str) -> Option<String> {
 struct FreshRows {
     report_only: bool,
     made: Option<Instant>,
-    rows: Vec<Case>,
+    rows: Vec<(Outcome, Case)>,
 }
 
 impl FreshRows {
-    fn get(&mut self, row: usize) -> Option<&Case> {
+    /// A row, and its outcome without `report_only`.
+    fn get(&mut self, row: usize) -> Option<(Outcome, &Case)> {
         if self.made.is_none_or(|made| made.elapsed() > Duration::from_secs(4)) {
             let rows = table(now()).into_iter();
-            self.rows = rows.map(|row| if self.report_only { row.report_only() } else { row }).collect();
+            let as_asked = |row: Case| if self.report_only { row.report_only() } else { row };
+            self.rows = rows.map(|row| (row.expect.outcome, as_asked(row))).collect();
             self.made = Some(Instant::now());
         }
-        self.rows.get(row)
+        self.rows.get(row).map(|(outcome, case)| (*outcome, case))
     }
 }
 
-fn judge(case: &Case, answered: Result<Answered, String>, received: &[Received]) -> Result<(), String> {
+/// Who answered a request, or let it pass.
+enum By {
+    Envoy,
+    Filter,
+}
+
+fn judge(case: &Case, answered: Result<Answered, String>, received: &[Received]) -> Result<By, String> {
     let answered = match (&case.envoy, answered) {
-        (EnvoyAnswer::CodecMayRefuse(_), Err(_)) if received.is_empty() => return Ok(()),
+        (EnvoyAnswer::CodecMayRefuse(_), Err(_)) if received.is_empty() => return Ok(By::Envoy),
         (EnvoyAnswer::CodecMayRefuse(statuses), Ok(answered))
             if statuses.contains(&answered.status) && answered.code().is_none() && received.is_empty() =>
         {
-            return Ok(());
+            // The upstream's codec may refuse as well what goes on with `report_only`.
+            let by_upstream = answered.header("x-envoy-upstream-service-time").is_some();
+            return Ok(if by_upstream { By::Filter } else { By::Envoy });
         }
         (_, Err(error)) => return Err(format!("no answer: {error}")),
         (_, Ok(answered)) => answered,
     };
     if let Outcome::Denied(code) = case.expect.outcome {
         ensure(received.is_empty(), || "the upstream received it".into())?;
-        return is_denial(code, None, &answered);
+        return is_denial(code, None, &answered).map(|()| By::Filter);
     }
     let untouched = answered.status == 200 && answered.body == LICENSE_BODY && answered.code().is_none();
     ensure(untouched, || shown(&answered))?;
     let [received] = received else { return Err(format!("the upstream received {}", received.len())) };
     ensure(received.method == case.request.method, || format!("the method is {}", received.method))?;
     let arrived = Arrived { path: received.path.as_bytes(), headers: &received.headers, body: &received.body };
-    case.expect.upstream.check(arrived, &case.request.body, now())
+    case.expect.upstream.check(arrived, &case.request.body, now()).map(|()| By::Filter)
+}
+
+/// Each refusal has its code in the details of the response and in the filter state, and nothing else has one.
+fn every_code_is_in_the_access_log(envoy: &Envoy, run: &Run) {
+    let log = envoy.await_access_log(run.requests);
+    let mut codes: BTreeMap<String, usize> = BTreeMap::new();
+    for line in log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let details = line["details"].as_str().filter(|details| details.starts_with("MDRM-"));
+        assert_eq!(line["code"].as_str(), details, "{line}");
+        details.into_iter().for_each(|code| *codes.entry(code.to_owned()).or_default() += 1);
+    }
+    let mut expected: BTreeMap<String, usize> = BTreeMap::new();
+    for outcome in &run.decided {
+        if let Outcome::Denied(code) = outcome {
+            *expected.entry(format!("MDRM-{code}")).or_default() += 1;
+        }
+    }
+    assert_eq!(codes, expected);
 }
 
 /// Attacks 25 and 26: the key service is asked for keys and sets, each kid percent-encoded, and for nothing else.

@@ -13,13 +13,21 @@
     reason = "in tests a wrong assumption shall end the test"
 )]
 
+mod access_log;
+mod capabilities;
 mod carriage;
 mod config;
 mod cpix;
 mod decisions;
 mod differential;
+mod documents;
+#[path = "../soak/faults/mod.rs"]
+mod faults;
+mod hardening;
 mod keys;
 mod leaks;
+#[path = "../soak/load/mod.rs"]
+mod load;
 mod metrics;
 mod module;
 mod mutations;
@@ -27,7 +35,9 @@ mod outage;
 mod pieces;
 mod reply;
 mod robustness;
+mod rollout;
 mod session;
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod traffic;

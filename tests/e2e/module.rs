@@ -6,12 +6,11 @@ use std::{env, fs};
 const MAX_BYTES: usize = 900_000;
 
 /// What Envoy may call. It calls every callback that is exported, on each request.
-const CALLBACKS: [&str; 11] = [
+const CALLBACKS: [&str; 10] = [
     "proxy_on_configure",
     "proxy_on_context_create",
     "proxy_on_delete",
     "proxy_on_http_call_response",
-    "proxy_on_log",
     "proxy_on_memory_allocate",
     "proxy_on_request_body",
     "proxy_on_request_headers",
@@ -20,7 +19,7 @@ const CALLBACKS: [&str; 11] = [
     "proxy_on_vm_start",
 ];
 
-fn module() -> Vec<u8> {
+pub(crate) fn module() -> Vec<u8> {
     fs::read(env::var("MDRM_WASM").expect("MDRM_WASM names the module")).unwrap()
 }
 
@@ -44,7 +43,7 @@ fn take<'a>(bytes: &mut &'a [u8], length: usize) -> &'a [u8] {
 }
 
 /// The names in the export section (WebAssembly core specification section 5.5.10).
-fn exports(module: &[u8]) -> Vec<String> {
+pub(crate) fn exports(module: &[u8]) -> Vec<String> {
     const EXPORTS: u8 = 7;
     let mut rest = module.strip_prefix(b"\0asm\x01\0\0\0").expect("a module");
     loop {

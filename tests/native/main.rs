@@ -17,13 +17,16 @@ mod corpus;
 mod cpix;
 mod decisions;
 mod edges;
+mod explain;
 mod factorable;
+mod fuzz;
 mod keys;
 mod lints;
 mod observability;
 mod properties;
 mod proxy;
 mod requests;
+mod rollout;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,12 +2,14 @@
 //! configuration of its own, all in one VM.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::envoy::required;
+use super::sandbox::Host;
 use super::server;
 
 const TYPES: &str = "type.googleapis.com/envoy.extensions";
@@ -31,12 +33,24 @@ pub struct Setup {
     pub dynamic: bool,
     /// Variables of the VM's environment.
     pub vm_environment: Vec<(String, String)>,
+    /// Variables of the environment of the process.
+    pub environment: Vec<(String, String)>,
+    /// The host that it runs on, if that is not the test's own.
+    pub host: Option<Arc<Host>>,
     /// The name of the VM, which all listeners share.
     pub vm_id: String,
     /// The environment variable with the path of the module.
     pub module: &'static str,
     /// How much Envoy logs.
     pub log_level: String,
+    /// The whole configuration in YAML, in place of what the rest above makes up, but for workers and log level.
+    pub written_out: Option<String>,
+    /// Whether another process may take over while it serves, see [`super::envoy::Envoy::restart`]. Its listeners need
+    /// ports of their own.
+    pub hot_restart: bool,
+    /// How long connections to what was replaced may stay, listener or process; each is told to close with its next answer.
+    /// Envoy's default is ten minutes.
+    pub drain_seconds: u32,
 }
 
 /// A listener with the module in front of the upstream.
@@ -44,6 +58,8 @@ pub struct Setup {
 pub struct Listener {
     /// Its name.
     pub name: String,
+    /// Its port; 0: one that is free.
+    pub port: u16,
     /// The plugin configuration, as text so that it may be malformed.
     pub plugin: String,
     /// Whether the plugin may stop the headers and yet get the body.
@@ -56,6 +72,10 @@ pub struct Listener {
     pub upgrades: bool,
     /// Whether Envoy's CORS filter stands in front, for `https://player.example.com`.
     pub cors: bool,
+    /// Whether there is an access log.
+    pub access_log: bool,
+    /// Another filter in the place of the module, its configuration with its type.
+    pub other_filter: Option<Value>,
 }
 
 impl Setup {
@@ -70,9 +90,14 @@ impl Setup {
             upstream_http2: false,
             dynamic: false,
             vm_environment: Vec::new(),
+            environment: Vec::new(),
+            host: None,
             vm_id: "mdrm".to_owned(),
             module: "MDRM_WASM",
             log_level: "info".to_owned(),
+            written_out: None,
+            hot_restart: false,
+            drain_seconds: 1,
         }
     }
 
@@ -97,13 +122,29 @@ impl Setup {
         self
     }
 
+    /// Of the host that it runs on.
+    fn address(&self) -> IpAddr {
+        self.host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |host| host.address)
+    }
+
+    /// Writes Envoy's bootstrap configuration to this directory.
+    pub(super) fn write_bootstrap(&self, directory: &Path) -> PathBuf {
+        // Envoy goes by the end of the name.
+        let (name, text) = match &self.written_out {
+            Some(yaml) => ("bootstrap.yaml", yaml.clone()),
+            None => ("bootstrap.json", self.bootstrap(directory).to_string()),
+        };
+        fs::write(directory.join(name), text).unwrap();
+        directory.join(name)
+    }
+
     /// Envoy's bootstrap configuration. Files go to this directory.
-    pub(super) fn bootstrap(&self, directory: &Path) -> Value {
+    fn bootstrap(&self, directory: &Path) -> Value {
         let mut clusters = if self.dynamic { Vec::new() } else { self.clusters_json() };
         clusters.push(cluster("upstream", self.upstream, self.upstream_http2));
         clusters.push(cluster("dead", server::nobody(), false));
         let mut bootstrap = json!({
-            "admin": {"address": address("127.0.0.1:0".parse().unwrap())},
+            "admin": {"address": address(SocketAddr::new(self.address(), 0))},
             "node": {"id": "test", "cluster": "test"},
             "static_resources": {"clusters": clusters},
         });
@@ -164,12 +205,15 @@ impl Listener {
     pub fn new(name: &str, plugin: &Value) -> Listener {
         Listener {
             name: name.to_owned(),
+            port: 0,
             plugin: plugin.to_string(),
             stop_iteration: true,
             max_headers_kb: 8192,
             normalize_path: false,
             upgrades: false,
             cors: false,
+            access_log: true,
+            other_filter: None,
         }
     }
 
@@ -208,7 +252,7 @@ impl Listener {
                 {"match": {"connect_matcher": {}}, "route": {"cluster": "upstream"}},
             ]}]},
             "http_filters": [
-                {"name": "mdrm", "typed_config": wasm},
+                {"name": "mdrm", "typed_config": self.other_filter.as_ref().unwrap_or(&wasm)},
                 {"name": "router", "typed_config": {"@type": format!("{TYPES}.filters.http.router.v3.Router")}},
             ],
         });
@@ -226,9 +270,12 @@ impl Listener {
         if self.upgrades {
             manager["upgrade_configs"] = json!([{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]);
         }
+        if !self.access_log {
+            manager["access_log"] = json!([]);
+        }
         json!({
             "name": self.name,
-            "address": address("127.0.0.1:0".parse().unwrap()),
+            "address": address(SocketAddr::new(setup.address(), self.port)),
             "connection_balance_config": {"exact_balance": {}},
             "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
         })
@@ -242,6 +289,7 @@ fn access_log(path: &Path) -> Value {
         "log_format": {"json_format": {
             "status": "%RESPONSE_CODE%",
             "details": "%RESPONSE_CODE_DETAILS%",
+            "code": "%FILTER_STATE(wasm.mdrm_code:PLAIN)%",
             "path": "%REQ(:PATH)%",
             "authorization": "%REQ(AUTHORIZATION)%",
             "case": "%REQ(X-CASE)%",

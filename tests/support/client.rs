@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use super::exchange::{Answered, Headers};
 use super::table::{Framing, Request};
@@ -33,6 +34,11 @@ impl Connection {
         stream.set_write_timeout(Some(DEADLINE))?;
         stream.set_nodelay(true)?;
         Ok(Connection { stream: BufReader::new(stream) })
+    }
+
+    /// Waits no longer than this for bytes of the peer.
+    pub fn set_patience(&mut self, limit: Duration) {
+        self.stream.get_ref().set_read_timeout(Some(limit)).unwrap();
     }
 
     /// Sends these bytes at once.

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Builds the module once more, from a copy of the sources in another folder and with nothing built before, and compares it with
+# target/mdrm_authz.wasm byte for byte.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+module=$PWD/target/mdrm_authz.wasm
+[ -f "$module" ] || { echo "error: $module is not there: make wasm" >&2; exit 1; }
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+mkdir "$folder/a folder of another length"
+cd "$folder/a folder of another length"
+# What Cargo reads, which is more than what it compiles: it wants the files of all targets that are named.
+cp -r "$OLDPWD"/{Cargo.toml,Cargo.lock,src,envoy} .
+mkdir tests
+find "$OLDPWD/tests" -mindepth 1 -maxdepth 1 -not -name fuzz -exec cp -r {} tests/ \;
+
+env -u CARGO_TARGET_DIR envoy/build-wasm.sh >/dev/null
+if ! cmp "$module" target/mdrm_authz.wasm; then
+  echo "error: two builds of the same sources differ" >&2
+  exit 1
+fi
+echo "reproducible: $(sha256sum <"$module" | cut -d' ' -f1)  mdrm_authz.wasm"
