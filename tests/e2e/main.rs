@@ -18,6 +18,7 @@ mod capabilities;
 mod carriage;
 mod config;
 mod cpix;
+mod dashboards;
 mod decisions;
 mod differential;
 mod documents;
@@ -36,6 +37,7 @@ mod pieces;
 mod reply;
 mod robustness;
 mod rollout;
+mod sbom;
 mod session;
 mod soak;
 #[path = "../support/mod.rs"]

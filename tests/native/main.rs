@@ -27,6 +27,7 @@ mod properties;
 mod proxy;
 mod requests;
 mod rollout;
+mod security;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;

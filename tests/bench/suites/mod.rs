@@ -6,6 +6,7 @@ mod empty;
 mod filters;
 mod in_vm;
 mod keys;
+mod operations;
 mod session;
 mod tunnel;
 
@@ -27,13 +28,14 @@ pub struct Suite {
 }
 
 /// All of them.
-pub const SUITES: [Suite; 6] = [
+pub const SUITES: [Suite; 7] = [
     Suite { name: "filters", run: filters::run },
     Suite { name: "in-vm", run: in_vm::run },
     Suite { name: "session", run: session::run },
     Suite { name: "tunnel", run: tunnel::run },
     Suite { name: "cpix", run: cpix::run },
     Suite { name: "keys", run: keys::run },
+    Suite { name: "operations", run: operations::run },
 ];
 
 /// The path of the module under test.
