@@ -23,6 +23,7 @@ use std::rc::Rc;
 
 pub use edits::{Edits, OurHeaders, Removals};
 pub use facts::{Facts, Proven};
+pub use tunnel::is_tunnel;
 
 use crate::carriage::{Carriage, Removal};
 use crate::claims::{Protocol, Verified};
@@ -254,7 +255,7 @@ impl Authorizer {
             let removal = Removal::all(head);
             let request = request(&removal);
             (removal, self.on_signed_cpix(head, request, now))
-        } else if is_license && tunnel::is_tunnel(head) {
+        } else if is_license && is_tunnel(head) {
             let removal = Removal::all(head);
             let request = request(&removal);
             (removal, self.on_tunnel(request))

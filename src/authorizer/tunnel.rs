@@ -18,7 +18,7 @@ pub(super) struct Opened {
 }
 
 /// Whether the media type of a request is a Trust Tunnel's: `application/jose`, any case, parameters ignored.
-pub(super) fn is_tunnel(request: RequestHead<'_>) -> bool {
+pub fn is_tunnel(request: RequestHead<'_>) -> bool {
     request.values("content-type").any(|value| {
         let essence = value.split(|b| matches!(b, b';' | b',')).next().unwrap_or_default();
         trim(essence).eq_ignore_ascii_case(b"application/jose")

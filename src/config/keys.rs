@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::limits::{self, Range};
 use super::source::{self, KeyPath, KeySource};
-use super::{DAY, HOUR, MINUTE, Result, SECOND, audiences, duration, number, raw, refuse};
+use super::{Result, audiences, duration, number, raw, refuse};
 use crate::jose::jwk::{KeySet, Provenance, Ring};
 
 /// A source of keys of one kind, and the bounds of what is held.
@@ -58,7 +59,7 @@ pub(super) fn access(
     slow_algorithms: bool,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Keys> {
-    let range = |name, value, default, low, high| duration(&format!("keys.{name}"), value, default, low, high);
+    let within = |name, value, range: &Range<Duration>| duration(&format!("keys.{name}"), value, range);
     if keys.issuer.as_deref() == Some("") {
         return refuse("keys.issuer", "found an empty string, allowed: the owner of keys that name none");
     }
@@ -76,7 +77,7 @@ pub(super) fn access(
             let raw = source::Raw {
                 cluster,
                 authority: keys.authority,
-                path: keys.path.unwrap_or_else(|| "/keys/{kid}".to_owned()),
+                path: keys.path.unwrap_or_else(|| limits::KEYS_PATH.to_owned()),
                 headers: keys.headers,
             };
             Some(KeySource::new("keys", raw, timeout, environment)?)
@@ -94,12 +95,12 @@ pub(super) fn access(
     Ok(Keys {
         source,
         max_age: max_age("keys", keys.max_age)?,
-        max_age_limit: range("max_age_limit", keys.max_age_limit, HOUR, SECOND, DAY)?,
-        stale_if_error: range("stale_if_error", keys.stale_if_error, HOUR, Duration::ZERO, DAY)?,
-        negative_max_age: range("negative_max_age", keys.negative_max_age, SECOND.saturating_mul(30), SECOND, HOUR)?,
-        refetch_interval: range("refetch_interval", keys.refetch_interval, SECOND.saturating_mul(30), SECOND, HOUR)?,
+        max_age_limit: within("max_age_limit", keys.max_age_limit, &limits::KEYS_MAX_AGE_LIMIT)?,
+        stale_if_error: within("stale_if_error", keys.stale_if_error, &limits::KEYS_STALE_IF_ERROR)?,
+        negative_max_age: within("negative_max_age", keys.negative_max_age, &limits::KEYS_NEGATIVE_MAX_AGE)?,
+        refetch_interval: within("refetch_interval", keys.refetch_interval, &limits::KEYS_REFETCH_INTERVAL)?,
         max_entries: max_entries("keys", keys.max_entries)?,
-        max_waiting: number("keys.max_waiting", keys.max_waiting, 1000, 0, 100_000)?,
+        max_waiting: number("keys.max_waiting", keys.max_waiting, &limits::KEYS_MAX_WAITING)?,
         issuer: keys.issuer.map(Into::into),
         audiences: default_audiences,
         slow_algorithms,
@@ -138,15 +139,15 @@ pub(super) fn private(
 }
 
 fn timeout(member: &str, found: Option<raw::DurationText>) -> Result<Duration> {
-    duration(&format!("{member}.timeout"), found, SECOND.saturating_mul(2), Duration::from_millis(1), MINUTE)
+    duration(&format!("{member}.timeout"), found, &limits::KEYS_TIMEOUT)
 }
 
 fn max_age(member: &str, found: Option<raw::DurationText>) -> Result<Duration> {
-    duration(&format!("{member}.max_age"), found, MINUTE.saturating_mul(10), SECOND, DAY)
+    duration(&format!("{member}.max_age"), found, &limits::KEYS_MAX_AGE)
 }
 
 fn max_entries(member: &str, found: Option<u64>) -> Result<usize> {
-    number(&format!("{member}.max_entries"), found, 10_000, 1, 100_000)
+    number(&format!("{member}.max_entries"), found, &limits::KEYS_MAX_ENTRIES)
 }
 
 /// Unlike a fetched set, an inline one must be right as a whole: whoever wrote it is there to mend it.

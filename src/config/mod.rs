@@ -3,8 +3,11 @@
 //! A refusal names the member by its path, what was found and what is allowed, and never prints a secret.
 
 mod keys;
+mod limits;
 mod raw;
 mod reader;
+#[cfg(not(target_arch = "wasm32"))]
+mod schema;
 mod source;
 mod upstream;
 
@@ -16,6 +19,7 @@ pub use keys::{InlineKeys, Keys};
 pub use source::{KeyPath, KeySource};
 pub use upstream::{ClaimHeader, Upstream};
 
+use limits::Range;
 use reader::{Member, Read as _};
 
 use crate::jose::token::Kid;
@@ -158,14 +162,16 @@ impl Config {
     pub fn from_json(json: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let plugin = raw::Plugin::read(&Member::document(json)?)?;
         let raw::Services { license, cpix, signed_cpix } = plugin.services;
-        let bind_content = cpix.bind_content.unwrap_or(false);
-        let cpix = raw::Service { audiences: cpix.audiences, max_age: cpix.max_age, versions: cpix.versions };
-        let keys = keys::access(plugin.keys, plugin.allow_slow_algorithms.unwrap_or(false), environment)?;
+        let bind_content = cpix.bind_content.unwrap_or(limits::BIND_CONTENT);
+        // Read alike; the defaults differ.
+        let cpix = raw::License { audiences: cpix.audiences, max_age: cpix.max_age, versions: cpix.versions };
+        let slow_algorithms = plugin.allow_slow_algorithms.unwrap_or(limits::ALLOW_SLOW_ALGORITHMS);
+        let keys = keys::access(plugin.keys, slow_algorithms, environment)?;
         let session = plugin.session.map(|session| self::session(session, &keys, environment)).transpose()?;
         let upstream = Upstream::new(plugin.upstream, session.as_ref())?;
         let master = plugin.trust_tunnel.keys;
-        let master =
-            master.map(|master| keys::private("trust_tunnel.keys", "/master-keys/{kid}", master, &keys, environment));
+        let master = master
+            .map(|master| keys::private("trust_tunnel.keys", limits::MASTER_KEYS_PATH, master, &keys, environment));
         Ok(Self {
             routes: plugin
                 .routes
@@ -173,46 +179,31 @@ impl Config {
                 .enumerate()
                 .map(|(at, route)| self::route(at, route))
                 .collect::<Result<_>>()?,
-            default_service: plugin.default_service.unwrap_or(DefaultService::License),
-            license: token_rules("services.license", license, DEFAULT_LICENSE_AUDIENCE, Duration::from_secs(90))?,
-            cpix: token_rules("services.cpix", cpix, DEFAULT_CPIX_AUDIENCE, MINUTE.saturating_mul(30))?,
+            default_service: plugin.default_service.unwrap_or(limits::DEFAULT_SERVICE),
+            license: token_rules("services.license", license, limits::LICENSE_AUDIENCE, &limits::LICENSE_MAX_AGE)?,
+            cpix: token_rules("services.cpix", cpix, limits::CPIX_AUDIENCE, &limits::CPIX_MAX_AGE)?,
             bind_content,
             signed_cpix_audiences: audiences(
                 "services.signed_cpix.audiences",
                 signed_cpix.audiences,
-                DEFAULT_CPIX_AUDIENCE,
+                limits::CPIX_AUDIENCE,
             )?,
-            access_log: plugin.access_log.unwrap_or(AccessLog::Denied),
-            clock_skew: duration(
-                "clock_skew",
-                plugin.clock_skew,
-                SECOND.saturating_mul(5),
-                Duration::ZERO,
-                MINUTE.saturating_mul(5),
-            )?,
-            max_token_bytes: number("max_token_bytes", plugin.max_token_bytes, 8192, 256, 65_536)?,
-            max_body_bytes: number("max_body_bytes", plugin.max_body_bytes, 262_144, 1024, 8 << 20)?,
-            body_timeout: duration("body_timeout", plugin.body_timeout, SECOND.saturating_mul(10), SECOND, MINUTE)?,
+            access_log: plugin.access_log.unwrap_or(limits::ACCESS_LOG),
+            clock_skew: duration("clock_skew", plugin.clock_skew, &limits::CLOCK_SKEW)?,
+            max_token_bytes: number("max_token_bytes", plugin.max_token_bytes, &limits::MAX_TOKEN_BYTES)?,
+            max_body_bytes: number("max_body_bytes", plugin.max_body_bytes, &limits::MAX_BODY_BYTES)?,
+            body_timeout: duration("body_timeout", plugin.body_timeout, &limits::BODY_TIMEOUT)?,
             upstream,
             session,
             tunnel: Tunnel {
-                mode: plugin.trust_tunnel.mode.unwrap_or(TunnelMode::Permissive),
+                mode: plugin.trust_tunnel.mode.unwrap_or(limits::TUNNEL_MODE),
                 keys: master.transpose()?.map(Rc::new),
             },
-            report_only: plugin.report_only.unwrap_or(false),
+            report_only: plugin.report_only.unwrap_or(limits::REPORT_ONLY),
             keys: Rc::new(keys),
         })
     }
 }
-
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// The audiences are the vendor's.
-const DEFAULT_LICENSE_AUDIENCE: &str = "urn:verimatrix:multidrm";
-const DEFAULT_CPIX_AUDIENCE: &str = "urn:verimatrix:cpix";
 
 fn session(raw: raw::Session, keys: &Keys, environment: &dyn Fn(&str) -> Option<String>) -> Result<Session> {
     for (name, text) in [("issuer", &raw.issuer), ("audience", &raw.audience)] {
@@ -228,12 +219,12 @@ fn session(raw: raw::Session, keys: &Keys, environment: &dyn Fn(&str) -> Option<
         },
     };
     Ok(Session {
-        keys: Rc::new(keys::private("session.keys", "/session-keys/{kid}", raw.keys, keys, environment)?),
+        keys: Rc::new(keys::private("session.keys", limits::SESSION_KEYS_PATH, raw.keys, keys, environment)?),
         kid,
-        header: raw.header.unwrap_or_else(|| "x-mdrm-session".into()).to_ascii_lowercase().into(),
+        header: raw.header.unwrap_or_else(|| limits::SESSION_HEADER.into()).to_ascii_lowercase().into(),
         issuer: raw.issuer.into(),
         audience: raw.audience.into(),
-        lifetime: duration("session.lifetime", raw.lifetime, MINUTE, SECOND, HOUR)?,
+        lifetime: duration("session.lifetime", raw.lifetime, &limits::SESSION_LIFETIME)?,
     })
 }
 
@@ -258,14 +249,14 @@ fn route(at: usize, route: raw::Route) -> Result<Route> {
     Ok(Route { matcher, host: route.host.map(Into::into), service: route.service, drm: route.drm })
 }
 
-fn token_rules(path: &str, service: raw::Service, audience: &str, max_age: Duration) -> Result<TokenRules> {
-    let versions = service.versions.unwrap_or_else(|| vec![1]);
+fn token_rules(path: &str, service: raw::License, audience: &str, max_age: &Range<Duration>) -> Result<TokenRules> {
+    let versions = service.versions.unwrap_or_else(|| vec![limits::VERSION]);
     if versions.is_empty() {
         return refuse(format!("{path}.versions"), "found an empty list, allowed: at least one version");
     }
     Ok(TokenRules {
         audiences: audiences(&format!("{path}.audiences"), service.audiences, audience)?,
-        max_age: duration(&format!("{path}.max_age"), service.max_age, max_age, SECOND, DAY)?,
+        max_age: duration(&format!("{path}.max_age"), service.max_age, max_age)?,
         versions: versions.into(),
     })
 }
@@ -279,13 +270,8 @@ fn audiences(path: &str, found: Option<Vec<String>>, default: &str) -> Result<Bo
     }
 }
 
-fn duration(
-    path: &str,
-    found: Option<raw::DurationText>,
-    default: Duration,
-    low: Duration,
-    high: Duration,
-) -> Result<Duration> {
+fn duration(path: &str, found: Option<raw::DurationText>, range: &Range<Duration>) -> Result<Duration> {
+    let Range { default, low, high } = *range;
     match found {
         None => Ok(default),
         Some(raw::DurationText(value)) if (low..=high).contains(&value) => Ok(value),
@@ -293,7 +279,8 @@ fn duration(
     }
 }
 
-fn number(path: &str, found: Option<u64>, default: usize, low: usize, high: usize) -> Result<usize> {
+fn number(path: &str, found: Option<u64>, range: &Range<usize>) -> Result<usize> {
+    let Range { default, low, high } = *range;
     let Some(found) = found else { return Ok(default) };
     match usize::try_from(found).ok().filter(|value| (low..=high).contains(value)) {
         Some(value) => Ok(value),

@@ -1,21 +1,27 @@
-//! The plugin configuration as it is written: names and JSON types, nothing checked beyond them.
+//! The plugin configuration as it is written: names and JSON types, nothing checked beyond them, and what
+//! the schema says of each.
 
 use std::time::Duration;
 
 use super::reader::{Member, Read};
 use super::{AccessLog, Result, TunnelMode};
+#[cfg(not(target_arch = "wasm32"))]
+use super::{limits, schema};
 use crate::route::{DefaultService, Drm, Service as RouteService};
 
 /// A struct that is an object with members of the names of its fields. `default`: where it is absent, it is as if it were
-/// empty.
+/// empty. A docstring, and the rule after a `=`, go into the schema; the reader's own rules stand where it reads.
 macro_rules! object {
-    (default $name:ident { $($field:ident: $type:ty),* $(,)? }) => {
-        object!(@ $name { $($field: $type),* } Some(Self { $($field: Read::absent()?),* }));
+    (default $name:ident { $($members:tt)* }) => {
+        object!(@ $name { $($members)* } object!(@ absent $($members)*));
     };
-    ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
-        object!(@ $name { $($field: $type),* } None);
+    ($name:ident { $($members:tt)* }) => {
+        object!(@ $name { $($members)* } None);
     };
-    (@ $name:ident { $($field:ident: $type:ty),* } $absent:expr) => {
+    (@ absent $($(#[doc = $about:literal])* $field:ident: $type:ty $(= $rule:expr)?),* $(,)?) => {
+        Some(Self { $($field: Read::absent()?),* })
+    };
+    (@ $name:ident { $($(#[doc = $about:literal])* $field:ident: $type:ty $(= $rule:expr)?),* $(,)? } $absent:expr) => {
         pub(super) struct $name {
             $(pub(super) $field: $type),*
         }
@@ -30,103 +36,179 @@ macro_rules! object {
                 $absent
             }
         }
+
+        #[cfg(not(target_arch = "wasm32"))]
+        impl schema::Describe for $name {
+            fn schema() -> serde_json::Value {
+                schema::object(vec![$(schema::MemberSchema::new::<$type>(
+                    stringify!($field),
+                    &[$($about),*],
+                    <$type as Read>::absent().is_none(),
+                    &[$(&$rule)?],
+                )),*])
+            }
+        }
     };
 }
 
 object!(Plugin {
-    keys: Keys,
-    routes: Vec<Route>,
-    default_service: Option<DefaultService>,
+    /// Where keys come from, and how long they are held.
+    keys: Keys = schema::AnyOf(["cluster", "inline"]),
+    /// What each request is handled as; the first match wins.
+    routes: Vec<Route> = schema::EachOneOf(["path", "path_prefix"]),
+    /// What a request is that no route matches: a license request, or denied.
+    default_service: Option<DefaultService> = limits::DEFAULT_SERVICE,
+    /// What each service asks of a token.
     services: Services,
-    allow_slow_algorithms: Option<bool>,
-    access_log: Option<AccessLog>,
-    clock_skew: Option<DurationText>,
-    max_token_bytes: Option<u64>,
-    max_body_bytes: Option<u64>,
-    body_timeout: Option<DurationText>,
+    /// Accept ES384 and ES512 keys on hosts where only the VM can verify them.
+    allow_slow_algorithms: Option<bool> = limits::ALLOW_SLOW_ALGORITHMS,
+    /// For which requests filter state is written, which an access log can print.
+    access_log: Option<AccessLog> = limits::ACCESS_LOG,
+    /// Leeway of every comparison of times.
+    clock_skew: Option<DurationText> = limits::CLOCK_SKEW,
+    /// Longest token in bytes; longer ones are MDRM-502.
+    max_token_bytes: Option<u64> = limits::MAX_TOKEN_BYTES,
+    /// Largest body in bytes that the filter reads (Trust Tunnel, CPIX). Envoy's per_connection_buffer_limit_bytes must be
+    /// 65536 larger.
+    max_body_bytes: Option<u64> = limits::MAX_BODY_BYTES,
+    /// How long a body that is read may take to be complete.
+    body_timeout: Option<DurationText> = limits::BODY_TIMEOUT,
+    /// What the upstream gets of a token.
     upstream: Upstream,
+    /// Session tokens for the upstream.
     session: Option<Session>,
+    /// Encrypted license requests.
     trust_tunnel: TrustTunnel,
-    report_only: Option<bool>,
+    /// Decide, log and tell the upstream (x-mdrm-would-deny), and let every request go on.
+    report_only: Option<bool> = limits::REPORT_ONLY,
 });
 
 object!(Keys {
-    cluster: Option<String>,
-    authority: Option<String>,
-    path: Option<String>,
+    /// Envoy's name of the cluster of the key service. Required unless inline is there.
+    cluster: Option<String> = schema::Text,
+    /// :authority of the callout; the name of the cluster, after its last |, if absent.
+    authority: Option<String> = schema::AUTHORITY,
+    /// With {kid}: one key a request; without: a JWK Set.
+    path: Option<String> = (schema::KEY_PATH, limits::KEYS_PATH),
+    /// More headers of the callout. ${NAME} in a value is an environment variable of the VM, $${ a literal ${.
     headers: Headers,
-    timeout: Option<DurationText>,
-    max_age: Option<DurationText>,
-    max_age_limit: Option<DurationText>,
-    stale_if_error: Option<DurationText>,
-    negative_max_age: Option<DurationText>,
-    refetch_interval: Option<DurationText>,
-    max_entries: Option<u64>,
-    max_waiting: Option<u64>,
-    issuer: Option<String>,
-    audiences: Option<Vec<String>>,
+    /// How long the whole answer may take.
+    timeout: Option<DurationText> = limits::KEYS_TIMEOUT,
+    /// Freshness where the answer says nothing usable.
+    max_age: Option<DurationText> = limits::KEYS_MAX_AGE,
+    /// Cap on the freshness that an answer may give.
+    max_age_limit: Option<DurationText> = limits::KEYS_MAX_AGE_LIMIT,
+    /// How long a key serves past its freshness while the key service fails.
+    stale_if_error: Option<DurationText> = limits::KEYS_STALE_IF_ERROR,
+    /// How long 404, 410 and unusable documents are remembered.
+    negative_max_age: Option<DurationText> = limits::KEYS_NEGATIVE_MAX_AGE,
+    /// JWK Set: an unknown kid fetches the set at most this often.
+    refetch_interval: Option<DurationText> = limits::KEYS_REFETCH_INTERVAL,
+    /// Keys held per worker; the least recently used goes.
+    max_entries: Option<u64> = limits::KEYS_MAX_ENTRIES,
+    /// Requests per worker that may wait for keys; more are MDRM-500.
+    max_waiting: Option<u64> = limits::KEYS_MAX_WAITING,
+    /// Owner of keys in sets and inline whose document names none.
+    issuer: Option<String> = schema::Text,
+    /// Purposes of keys whose document names none.
+    audiences: Option<Vec<String>> = schema::Audiences(None),
+    /// A JWK Set in the configuration; it shadows the key service, revocations included.
     inline: Option<JsonText>,
 });
 
 object!(Route {
-    path: Option<String>,
-    path_prefix: Option<String>,
-    host: Option<String>,
+    /// The whole path, as it is compared: no query, no dot segments, no //.
+    path: Option<String> = schema::ROUTE_PATH,
+    /// Whole segments from the start of the path: /a matches /a and /a/b, not /ab.
+    path_prefix: Option<String> = schema::ROUTE_PATH,
+    /// The host; any if absent. A port counts only if it is named here.
+    host: Option<String> = schema::Text,
+    /// What requests are handled as.
     service: RouteService,
+    /// The DRM system that the session token names.
     drm: Option<Drm>,
 });
 
 object!(default Services {
-    license: Service,
+    /// License requests.
+    license: License,
+    /// CPIX requests with a token.
     cpix: Cpix,
+    /// CPIX requests whose document is signed.
     signed_cpix: SignedCpix,
 });
 
-object!(default Service {
-    audiences: Option<Vec<String>>,
-    max_age: Option<DurationText>,
-    versions: Option<Vec<u32>>,
+object!(default License {
+    /// Accepted values of aud.
+    audiences: Option<Vec<String>> = schema::Audiences(Some(limits::LICENSE_AUDIENCE)),
+    /// Longest time since iat.
+    max_age: Option<DurationText> = limits::LICENSE_MAX_AGE,
+    /// Accepted values of ver.
+    versions: Option<Vec<u32>> = schema::Versions(limits::VERSION),
 });
 
 object!(default Cpix {
-    audiences: Option<Vec<String>>,
-    max_age: Option<DurationText>,
-    versions: Option<Vec<u32>>,
-    bind_content: Option<bool>,
+    /// Accepted values of aud.
+    audiences: Option<Vec<String>> = schema::Audiences(Some(limits::CPIX_AUDIENCE)),
+    /// Longest time since iat.
+    max_age: Option<DurationText> = limits::CPIX_MAX_AGE,
+    /// Accepted values of ver.
+    versions: Option<Vec<u32>> = schema::Versions(limits::VERSION),
+    /// The document's contentId must be the token's sub.
+    bind_content: Option<bool> = limits::BIND_CONTENT,
 });
 
 object!(default SignedCpix {
-    audiences: Option<Vec<String>>,
+    /// The key must have one of these as a purpose.
+    audiences: Option<Vec<String>> = schema::Audiences(Some(limits::CPIX_AUDIENCE)),
 });
 
 object!(default Upstream {
-    forward_token: Option<bool>,
-    payload_header: Option<String>,
-    claim_headers: Headers,
+    /// Leave the client's token on the request.
+    forward_token: Option<bool> = limits::FORWARD_TOKEN,
+    /// The header that carries the token's payload in base64url.
+    payload_header: Option<String> = schema::HEADER,
+    /// Names of headers, and of the claims that they carry.
+    claim_headers: Headers = schema::Texts,
 });
 
 object!(Session {
-    keys: PrivateKeys,
-    kid: Option<String>,
-    header: Option<String>,
-    issuer: String,
-    audience: String,
-    lifetime: Option<DurationText>,
+    /// Where session keys come from. The rest is as keys says.
+    keys: PrivateKeys = schema::DefaultPath(limits::SESSION_KEYS_PATH),
+    /// The session key for access keys that name none. Neither: MDRM-506.
+    kid: Option<String> = schema::KID,
+    /// The header that carries the token; in authorization it is Bearer and the token.
+    header: Option<String> = (schema::HEADER, limits::SESSION_HEADER),
+    /// iss of the token.
+    issuer: String = schema::Text,
+    /// aud of the token.
+    audience: String = schema::Text,
+    /// From iat to exp at most.
+    lifetime: Option<DurationText> = limits::SESSION_LIFETIME,
 });
 
 object!(default TrustTunnel {
-    mode: Option<TunnelMode>,
-    keys: Option<PrivateKeys>,
+    /// Which license requests may come: encrypted ones alone, both, plain ones alone.
+    mode: Option<TunnelMode> = limits::TUNNEL_MODE,
+    /// Where master keys come from. Without it encrypted requests are MDRM-518.
+    keys: Option<PrivateKeys> = schema::DefaultPath(limits::MASTER_KEYS_PATH),
 });
 
 object!(PrivateKeys {
-    cluster: String,
-    authority: Option<String>,
-    path: Option<String>,
+    /// Envoy's name of the cluster of the key service.
+    cluster: String = schema::Text,
+    /// :authority of the callout; the name of the cluster, after its last |, if absent.
+    authority: Option<String> = schema::AUTHORITY,
+    /// Holds {kid}.
+    path: Option<String> = schema::ONE_KEY_PATH,
+    /// More headers of the callout. ${NAME} in a value is an environment variable of the VM, $${ a literal ${.
     headers: Headers,
-    timeout: Option<DurationText>,
-    max_age: Option<DurationText>,
-    max_entries: Option<u64>,
+    /// How long the whole answer may take.
+    timeout: Option<DurationText> = limits::KEYS_TIMEOUT,
+    /// Freshness where the answer says nothing usable.
+    max_age: Option<DurationText> = limits::KEYS_MAX_AGE,
+    /// Keys held per worker; the least recently used goes.
+    max_entries: Option<u64> = limits::KEYS_MAX_ENTRIES,
 });
 
 /// An enum that is one of these names.
@@ -135,6 +217,22 @@ macro_rules! choice {
         impl Read for $type {
             fn read(member: &Member<'_>) -> Result<Self> {
                 member.choice(&[$(($name, Self::$variant)),*])
+            }
+        }
+
+        #[cfg(not(target_arch = "wasm32"))]
+        impl schema::Describe for $type {
+            fn schema() -> serde_json::Value {
+                schema::choice(&[$($name),*])
+            }
+        }
+
+        /// The default.
+        #[cfg(not(target_arch = "wasm32"))]
+        impl schema::Rule for $type {
+            fn apply(&self, schema: &mut serde_json::Map<String, serde_json::Value>) {
+                let name = match self { $(Self::$variant => $name),* };
+                schema.insert("default".to_owned(), name.into());
             }
         }
     };

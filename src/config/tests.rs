@@ -4,6 +4,7 @@ mod bounds;
 mod defaults;
 mod fuzz;
 mod members;
+mod schema;
 mod secrets;
 mod sources;
 mod upstream;
@@ -55,7 +56,9 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn read(text: &str) -> Result<Config, ConfigError> {
-    Config::from_json(text.as_bytes(), &environment)
+    let read = Config::from_json(text.as_bytes(), &environment);
+    schema::agrees(text.as_bytes(), read.as_ref());
+    read
 }
 
 fn accepted(configuration: &Value) -> Config {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Result, Session, raw, refuse};
+use super::{Result, Session, limits, raw, refuse};
 use crate::upstream::{HeaderUse, is_writable_header};
 
 /// What the upstream gets of a token besides a session token.
@@ -28,7 +28,7 @@ pub struct ClaimHeader {
 impl Upstream {
     /// Checks the names of all headers that the filter is to write, the session token's included.
     pub(super) fn new(raw: raw::Upstream, session: Option<&Session>) -> Result<Self> {
-        let forward_token = raw.forward_token.unwrap_or(false);
+        let forward_token = raw.forward_token.unwrap_or(limits::FORWARD_TOKEN);
         let mut names = Names::default();
         if let Some(session) = session {
             names.take("session.header", &session.header, HeaderUse::SessionToken, forward_token)?;

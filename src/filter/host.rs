@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use proxy_wasm::types::{BufferType, MapType};
 
-use crate::clock::Now;
 use crate::reply::Reply;
 
 /// The status of every host call (proxy-wasm ABI 0.2.1, `proxy_status_t`); any other value is a failure.
@@ -80,21 +79,21 @@ unsafe extern "C" {
     fn proxy_on_tick(root: u32);
 }
 
-/// The host's clocks; none if the host has no time to give.
-pub(super) fn now() -> Option<Now> {
-    const MONOTONIC: u32 = 1;
-    let mut wall = 0;
+/// Time since the epoch; none if the host has no time to give.
+pub(super) fn wall_clock() -> Option<Duration> {
+    let mut nanoseconds = 0;
     // SAFETY: the host writes one u64 to the place that it is given.
-    if unsafe { proxy_get_current_time_nanoseconds(&mut wall) } != OK {
-        return None;
-    }
-    let mut monotonic = 0;
-    // SAFETY: as above. Without a monotonic clock, the wall clock has to do.
-    if unsafe { clock_time_get(MONOTONIC, 1, &mut monotonic) } != OK {
-        monotonic = wall;
-    }
-    let unix = i64::try_from(Duration::from_nanos(wall).as_secs()).ok()?;
-    Some(Now { unix, monotonic: Duration::from_nanos(monotonic) })
+    let status = unsafe { proxy_get_current_time_nanoseconds(&mut nanoseconds) };
+    (status == OK).then(|| Duration::from_nanos(nanoseconds))
+}
+
+/// Time since some fixed point; none if the host has no such clock.
+pub(super) fn monotonic_clock() -> Option<Duration> {
+    const MONOTONIC: u32 = 1;
+    let mut nanoseconds = 0;
+    // SAFETY: as above.
+    let status = unsafe { clock_time_get(MONOTONIC, 1, &mut nanoseconds) };
+    (status == OK).then(|| Duration::from_nanos(nanoseconds))
 }
 
 /// At most `max` bytes of a buffer; none if the host has no such buffer.

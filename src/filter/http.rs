@@ -6,6 +6,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
+use super::clock;
 use super::host::{self, HeaderMap};
 use super::plugin::{Phase, Plugin, Stream};
 use crate::authorizer::{Outcome, Removals};
@@ -32,7 +33,7 @@ impl Http {
     fn decide(&mut self, plugin: &Plugin, end_of_stream: bool) -> Result<Option<Outcome>, Denial> {
         let map = HeaderMap::read(MapType::HttpRequestHeaders).ok_or(Denial::HeadersUnreadable)?;
         let pairs = map.pairs().ok_or(Denial::HeadersUnreadable)?;
-        let now = host::now().ok_or(Denial::HeadersUnreadable)?;
+        let now = clock::now().ok_or(Denial::HeadersUnreadable)?;
         let head = RequestHead::new(&pairs, end_of_stream);
         self.stream.request_id = head.first("x-request-id").map(Rc::from);
         let (removals, outcome) = plugin.on_head(head, &self.stream, now).ok_or(Denial::HeadersUnreadable)?;
@@ -59,7 +60,7 @@ impl Http {
     /// What an event about the body has made due, up to the decision.
     fn on_body_due(&self, due: Option<Due>) {
         let (Some(plugin), Some(due)) = (&self.plugin, due) else { return };
-        let Some(now) = host::now() else {
+        let Some(now) = clock::now() else {
             // What was due is taken out of what is held, so nobody would come back to it: as for a head without a clock.
             plugin.forget(self.stream.id);
             plugin.conclude(&self.stream, plugin.refused(Denial::HeadersUnreadable));
@@ -141,8 +142,12 @@ impl HttpContext for Http {
         }
         self.hold_unless_passed()
     }
+}
 
-    fn on_log(&mut self) {
+/// The host deletes the context when the request is over, however it ended. `on_log` would say the same a host call earlier,
+/// and cost every request one.
+impl Drop for Http {
+    fn drop(&mut self) {
         if let Some(plugin) = &self.plugin {
             plugin.forget(self.stream.id);
         }

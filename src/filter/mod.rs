@@ -1,5 +1,6 @@
 //! The wasm shell: events of the host -> the core, decisions of the core -> calls of the host. Translates, never decides.
 
+mod clock;
 #[cfg(feature = "differential")]
 mod differential;
 mod host;

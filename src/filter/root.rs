@@ -11,6 +11,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};
 use zeroize::Zeroize as _;
 
+use super::clock;
 use super::host::{self, HeaderMap};
 use super::http::Http;
 use super::metrics;
@@ -105,7 +106,7 @@ impl Root {
 
 /// Without a clock nobody who waits may pass: at the beginning of time every token is from the future.
 fn now() -> Now {
-    host::now().unwrap_or(Now { unix: i64::MIN, monotonic: Duration::ZERO })
+    clock::exactly_now().unwrap_or(Now { unix: i64::MIN, monotonic: Duration::ZERO })
 }
 
 /// Whether workers can tell each other what they learn. Plugins whose VM has no name would all share one memory.

@@ -1,11 +1,13 @@
 //! JOSE: tokens, keys, signatures and encryption (RFC 7515, 7516, 7517, 7518, 8037), read strictly. Knows nothing of requests or claims.
 
 pub mod algorithm;
+mod der;
 pub mod json;
 pub mod jwe;
 pub mod jwk;
 pub mod master_key;
 pub mod native;
+pub mod rsa;
 pub mod signing;
 pub mod token;
 pub mod verify;

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use jwt_compact::{Algorithm, AlgorithmSignature};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::algorithm::{Es384Signature, Es512Signature};
 
@@ -18,6 +19,31 @@ pub enum Hash {
     Sha384,
     /// SHA-512.
     Sha512,
+}
+
+impl Hash {
+    /// The length of a digest.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+
+    /// The digest of these pieces, one after the other.
+    pub fn digest(self, pieces: &[&[u8]]) -> Vec<u8> {
+        fn digest<D: Digest>(pieces: &[&[u8]]) -> Vec<u8> {
+            let mut digest = D::new();
+            pieces.iter().for_each(|piece| digest.update(piece));
+            digest.finalize().to_vec()
+        }
+        match self {
+            Self::Sha256 => digest::<Sha256>(pieces),
+            Self::Sha384 => digest::<Sha384>(pieces),
+            Self::Sha512 => digest::<Sha512>(pieces),
+        }
+    }
 }
 
 /// What the host is asked.
@@ -40,12 +66,6 @@ pub type Verify = fn(Question<'_>) -> Option<bool>;
 pub trait HostForm: AlgorithmSignature {
     /// See [`Question::signature`].
     fn host_form(&self) -> Cow<'_, [u8]>;
-}
-
-impl HostForm for jwt_compact::alg::RsaSignature {
-    fn host_form(&self) -> Cow<'_, [u8]> {
-        self.as_bytes()
-    }
 }
 
 impl HostForm for p256::ecdsa::Signature {

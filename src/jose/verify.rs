@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use jwt_compact::alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa, RsaPublicKey};
-use jwt_compact::jwk::JsonWebKey;
+use jwt_compact::alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
 use jwt_compact::{Algorithm, AlgorithmSignature};
-use rsa::pkcs8::EncodePublicKey;
+use p256::pkcs8::EncodePublicKey;
 
 use super::algorithm::{Alg, Es384, Es512};
+use super::der;
 use super::native::{Hash, Native, NativeKey, Verify};
+use super::rsa::{Padding, Rsa, RsaPublicKey};
 
 /// A key together with the one algorithm that it verifies. The token has no say in the choice.
 pub struct VerifyingKey {
@@ -89,33 +90,21 @@ impl VerifyingKey {
     /// # Errors
     /// [`WeakKey`]: modulus, exponent, or an algorithm of another type.
     pub fn rsa(alg: Alg, n: &[u8], e: &[u8], native: Option<Verify>) -> Result<Self, WeakKey> {
-        let (pkcs1, hash, pss) = match alg {
-            Alg::Rs256 => (Rsa::rs256(), Hash::Sha256, None),
-            Alg::Rs384 => (Rsa::rs384(), Hash::Sha384, None),
-            Alg::Rs512 => (Rsa::rs512(), Hash::Sha512, None),
-            Alg::Ps256 => (Rsa::rs256(), Hash::Sha256, Some(Rsa::ps256())),
-            Alg::Ps384 => (Rsa::rs384(), Hash::Sha384, Some(Rsa::ps384())),
-            Alg::Ps512 => (Rsa::rs512(), Hash::Sha512, Some(Rsa::ps512())),
+        let (hash, padding) = match alg {
+            Alg::Rs256 => (Hash::Sha256, Padding::Pkcs1),
+            Alg::Rs384 => (Hash::Sha384, Padding::Pkcs1),
+            Alg::Rs512 => (Hash::Sha512, Padding::Pkcs1),
+            Alg::Ps256 => (Hash::Sha256, Padding::Pss),
+            Alg::Ps384 => (Hash::Sha384, Padding::Pss),
+            Alg::Ps512 => (Hash::Sha512, Padding::Pss),
             _ => return Err(WeakKey::WrongType),
         };
-        // RFC 7518 section 6.3.1.1 forbids leading zero octets, some encoders write one all the same; the number counts.
-        let n = strip_zeros(n);
-        let odd = n.last().is_some_and(|byte| byte % 2 == 1);
-        let bits = n.first().map_or(0, |byte| n.len().saturating_mul(8).saturating_sub(byte.leading_zeros() as usize));
-        if !odd || !(2048..=4096).contains(&bits) {
-            return Err(WeakKey::RsaModulus);
-        }
-        let e = strip_zeros(e);
-        if e != [3] && e != [1, 0, 1] {
-            return Err(WeakKey::RsaExponent);
-        }
-        let jwk = JsonWebKey::Rsa { modulus: n.into(), public_exponent: e.into(), private_parts: None };
-        let key = RsaPublicKey::try_from(&jwk).map_err(|_| WeakKey::RsaModulus)?;
-        let spki = spki(&key).ok_or(WeakKey::RsaModulus)?;
-        let bound = Bound(Native { in_vm: pkcs1, hash, verify: native }, NativeKey { in_vm: key, spki });
-        let material = match pss {
-            Some(pss) => Material::Pss(pss, bound),
-            None => Material::Pkcs1(bound),
+        let key = NativeKey { in_vm: RsaPublicKey::new(n, e)?, spki: der::rsa_key(n, e).into() };
+        let pkcs1 = Rsa { hash, padding: Padding::Pkcs1 };
+        let bound = Bound(Native { in_vm: pkcs1, hash, verify: native }, key);
+        let material = match padding {
+            Padding::Pkcs1 => Material::Pkcs1(bound),
+            Padding::Pss => Material::Pss(Rsa { hash, padding }, bound),
         };
         Ok(Self { alg, material })
     }
@@ -231,9 +220,4 @@ impl VerifyingKey {
 /// The form of a public key that the host takes.
 fn spki(key: &impl EncodePublicKey) -> Option<Box<[u8]>> {
     key.to_public_key_der().ok().map(|der| der.as_bytes().into())
-}
-
-fn strip_zeros(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    number.get(zeros..).unwrap_or_default()
 }

@@ -1,8 +1,7 @@
 //! Signatures of XML-DSig (RFC 4051 section 2.3) with the keys of JOSE.
 
-use jwt_compact::alg::Rsa;
-
 use super::native::{Hash, Native};
+use super::rsa::{Padding, Rsa};
 use super::verify::{Material, VerifyingKey, verify};
 
 /// A `SignatureMethod` that is allowed. HMAC and everything with SHA-1 have no value here.
@@ -47,14 +46,15 @@ impl VerifyingKey {
     ///
     /// The type counts, not [`VerifyingKey::alg`], which is for tokens: every RSA key verifies both RSA methods.
     pub fn verify_xml(&self, method: SignatureMethod, message: &[u8], signature: &[u8]) -> Option<bool> {
-        let (in_vm, hash) = match method {
-            SignatureMethod::RsaSha256 => (Rsa::rs256(), Hash::Sha256),
-            SignatureMethod::RsaSha512 => (Rsa::rs512(), Hash::Sha512),
+        let hash = match method {
+            SignatureMethod::RsaSha256 => Hash::Sha256,
+            SignatureMethod::RsaSha512 => Hash::Sha512,
             SignatureMethod::EcdsaSha256 => {
                 return matches!(self.material, Material::Es256(_)).then(|| self.verify(message, signature));
             }
         };
         let (Material::Pkcs1(key) | Material::Pss(_, key)) = &self.material else { return None };
+        let in_vm = Rsa { hash, padding: Padding::Pkcs1 };
         Some(verify(&Native { in_vm, hash, verify: key.0.verify }, &key.1, message, signature))
     }
 }

@@ -32,7 +32,12 @@ pub struct KeyRequest {
 impl KeyRequest {
     /// Whether the answer may hold a private key.
     pub fn is_private(&self) -> bool {
-        self.id.ring != Ring::Access
+        self.ring() != Ring::Access
+    }
+
+    /// The kind of keys that it is about.
+    pub fn ring(&self) -> Ring {
+        self.id.ring
     }
 }
 

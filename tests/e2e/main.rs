@@ -28,6 +28,7 @@ mod outage;
 mod pieces;
 mod reply;
 mod robustness;
+mod rollout;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;

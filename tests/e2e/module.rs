@@ -6,12 +6,11 @@ use std::{env, fs};
 const MAX_BYTES: usize = 900_000;
 
 /// What Envoy may call. It calls every callback that is exported, on each request.
-const CALLBACKS: [&str; 11] = [
+const CALLBACKS: [&str; 10] = [
     "proxy_on_configure",
     "proxy_on_context_create",
     "proxy_on_delete",
     "proxy_on_http_call_response",
-    "proxy_on_log",
     "proxy_on_memory_allocate",
     "proxy_on_request_body",
     "proxy_on_request_headers",

@@ -32,13 +32,23 @@ impl Sample {
 
 /// Lets so many clients send these requests in turn while `work` runs. Envoy gives each worker as many of the clients.
 pub(crate) fn during<R>(rig: &Rig, clients: usize, requests: &[Request], work: impl FnOnce() -> R) -> (R, Vec<Sample>) {
+    send_during(&[rig.envoy.address("main")], clients, requests, work)
+}
+
+/// The same with so many clients for each of several proxies.
+pub(crate) fn send_during<R>(
+    addresses: &[SocketAddr],
+    clients: usize,
+    requests: &[Request],
+    work: impl FnOnce() -> R,
+) -> (R, Vec<Sample>) {
     let bytes: Vec<Vec<u8>> = requests.iter().map(|request| bytes_of(request, &[])).collect();
     let ended = AtomicBool::new(false);
-    let address = rig.envoy.address("main");
     thread::scope(|scope| {
         let (bytes, ended) = (&bytes, &ended);
-        let send = |client| scope.spawn(move || send_in_turn(address, client, bytes, ended));
-        let clients: Vec<_> = (0..clients).map(send).collect();
+        let send = |address, client| scope.spawn(move || send_in_turn(address, client, bytes, ended));
+        let clients: Vec<_> =
+            addresses.iter().flat_map(|address| (0..clients).map(|client| send(*address, client))).collect();
         let end = End(ended);
         let result = work();
         drop(end);

@@ -15,11 +15,13 @@ mod corpus;
 mod cpix;
 mod decisions;
 mod edges;
+mod explain;
 mod keys;
 mod observability;
 mod properties;
 mod proxy;
 mod requests;
+mod rollout;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,12 +2,14 @@
 //! configuration of its own, all in one VM.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::envoy::required;
+use super::sandbox::Host;
 use super::server;
 
 const TYPES: &str = "type.googleapis.com/envoy.extensions";
@@ -31,6 +33,10 @@ pub struct Setup {
     pub dynamic: bool,
     /// Variables of the VM's environment.
     pub vm_environment: Vec<(String, String)>,
+    /// Variables of the environment of the process.
+    pub environment: Vec<(String, String)>,
+    /// The host that it runs on, if that is not the test's own.
+    pub host: Option<Arc<Host>>,
     /// The name of the VM, which all listeners share.
     pub vm_id: String,
     /// The environment variable with the path of the module.
@@ -72,6 +78,8 @@ impl Setup {
             upstream_http2: false,
             dynamic: false,
             vm_environment: Vec::new(),
+            environment: Vec::new(),
+            host: None,
             vm_id: "mdrm".to_owned(),
             module: "MDRM_WASM",
             log_level: "info".to_owned(),
@@ -111,13 +119,18 @@ impl Setup {
         directory.join(name)
     }
 
+    /// A free port of the host that it runs on.
+    fn free_port(&self) -> SocketAddr {
+        SocketAddr::new(self.host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |host| host.address), 0)
+    }
+
     /// Envoy's bootstrap configuration. Files go to this directory.
     fn bootstrap(&self, directory: &Path) -> Value {
         let mut clusters = if self.dynamic { Vec::new() } else { self.clusters_json() };
         clusters.push(cluster("upstream", self.upstream, self.upstream_http2));
         clusters.push(cluster("dead", server::nobody(), false));
         let mut bootstrap = json!({
-            "admin": {"address": address("127.0.0.1:0".parse().unwrap())},
+            "admin": {"address": address(self.free_port())},
             "node": {"id": "test", "cluster": "test"},
             "static_resources": {"clusters": clusters},
         });
@@ -242,7 +255,7 @@ impl Listener {
         }
         json!({
             "name": self.name,
-            "address": address("127.0.0.1:0".parse().unwrap()),
+            "address": address(setup.free_port()),
             "connection_balance_config": {"exact_balance": {}},
             "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
         })

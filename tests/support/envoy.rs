@@ -241,7 +241,7 @@ fn read(path: &Path) -> String {
 }
 
 /// The path in an environment variable that `make test` sets.
-pub(super) fn required(variable: &str, what: &str) -> PathBuf {
+pub fn required(variable: &str, what: &str) -> PathBuf {
     let path = std::env::var_os(variable).map(PathBuf::from).unwrap_or_else(|| {
         panic!(
             "{variable} is not set: the tests in a real Envoy need the path of {what} in it. Run them with `make test`."
@@ -262,7 +262,8 @@ struct Process {
 
 impl Process {
     fn start(directory: &Path, bootstrap: &Path, setup: &Setup) -> Process {
-        let mut command = Command::new(required("ENVOY", "the Envoy binary"));
+        let envoy = required("ENVOY", "the Envoy binary");
+        let mut command = setup.host.as_ref().map_or_else(|| Command::new(&envoy), |host| host.command(&envoy));
         let file = |name: &str| directory.join(name);
         command
             .args(["--disable-hot-restart", "--log-level", &setup.log_level, "--file-flush-interval-msec", "20"])
@@ -273,6 +274,7 @@ impl Process {
             .arg(bootstrap)
             .arg("--admin-address-path")
             .arg(file("admin.txt"))
+            .envs(setup.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(fs::File::create(file("envoy.out")).unwrap())
             .stderr(fs::File::create(file("envoy.log")).unwrap());

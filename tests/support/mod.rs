@@ -19,12 +19,16 @@
 pub mod bootstrap;
 pub mod client;
 pub mod codes;
+pub mod documents;
 pub mod envoy;
 pub mod exchange;
 pub mod h2_client;
 pub mod key_service;
+pub mod manifests;
+pub mod packages;
 pub mod reference;
 pub mod rig;
+pub mod sandbox;
 pub mod server;
 pub mod session;
 pub mod signer;

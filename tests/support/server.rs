@@ -1,8 +1,8 @@
-//! An HTTP server on a free port of 127.0.0.1, for HTTP/1.1 and for HTTP/2 without TLS.
+//! An HTTP server on a free port, of 127.0.0.1 unless told otherwise, for HTTP/1.1 and for HTTP/2 without TLS.
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 
 use hyper::body::Incoming;
@@ -36,7 +36,16 @@ impl Server {
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Scripted>> + Send + 'static,
     {
-        let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        Server::start_at(Ipv4Addr::LOCALHOST.into(), handler)
+    }
+
+    /// Starts to serve on a free port of this address.
+    pub fn start_at<H, F>(address: IpAddr, handler: H) -> Server
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Scripted>> + Send + 'static,
+    {
+        let listener = runtime().block_on(TcpListener::bind((address, 0))).unwrap();
         Server { address: listener.local_addr().unwrap(), accepting: runtime().spawn(accept(listener, handler)) }
     }
 }

@@ -43,7 +43,9 @@ fn complete() -> Value {
 }
 
 fn read(bytes: &[u8]) -> Option<Config> {
-    match Config::from_json(bytes, &environment) {
+    let read = Config::from_json(bytes, &environment);
+    super::schema::agrees(bytes, read.as_ref());
+    match read {
         Ok(config) => {
             let _ = format!("{config:?}");
             Some(config)

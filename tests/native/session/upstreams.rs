@@ -1,16 +1,16 @@
 //! The examples for license servers, in three languages: each takes the tokens that this filter signs, and nothing else.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::digest;
 use mdrm_authz::session::{Claims, sign};
 use serde_json::{Value, json};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
 use super::material::{eddsa, es256, others, public, read};
+use crate::support::packages::{installed, npm, project};
 use crate::support::signer::{Alg, Document, SigningKey, base64url, from_base64url};
 
 #[path = "../../upstream/verify.rs"]
@@ -118,7 +118,7 @@ fn a_license_server_in_rust_verifies_the_token() {
 
 #[test]
 fn a_license_server_in_python_verifies_the_token() {
-    let packages = installed("python", &["requirements.txt"], |folder| {
+    let packages = installed("upstream-python", &sources(), &["requirements.txt"], |folder| {
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"])
             .args(["--require-hashes", "--requirement", "requirements.txt", "--target", "packages"])
@@ -136,11 +136,8 @@ fn a_license_server_in_python_verifies_the_token() {
 #[test]
 fn a_license_server_in_javascript_verifies_the_token() {
     // The example comes along, because it finds packages beside itself.
-    let packages = installed("node", &["package.json", "package-lock.json", ".npmrc", "verify.mjs"], |folder| {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
-        npm
-    });
+    let files = ["package.json", "package-lock.json", ".npmrc", "verify.mjs"];
+    let packages = installed("upstream-node", &sources(), &files, npm);
     check_program(|| {
         let mut node = Command::new("node");
         node.arg(packages.join("verify.mjs"));
@@ -164,30 +161,5 @@ fn check_program(program: impl Fn() -> Command) {
 }
 
 fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upstream")
-}
-
-/// A folder under `target/upstream` that holds these files and what `install` installs there, made once for each content
-/// of the files.
-fn installed(language: &str, files: &[&str], install: impl Fn(&Path) -> Command) -> PathBuf {
-    let content: Vec<u8> = files.iter().flat_map(|file| fs::read(sources().join(file)).unwrap()).collect();
-    let digest = base64url(&digest::digest(&digest::SHA256, &content).as_ref()[..9]);
-    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/upstream");
-    let folder = parent.join(format!("{language}-{digest}"));
-    if !folder.exists() {
-        fs::create_dir_all(&parent).unwrap();
-        // A folder of its own and a rename at the end: two of these may run at once.
-        let download = TempDir::new_in(&parent).unwrap();
-        for file in files {
-            fs::copy(sources().join(file), download.path().join(file)).unwrap();
-        }
-        let mut command = install(download.path());
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-        if fs::rename(download.path(), &folder).is_ok() {
-            let _ = download.keep();
-        }
-        assert!(folder.exists());
-    }
-    folder
+    project().join("tests/upstream")
 }

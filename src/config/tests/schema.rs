@@ -1,0 +1,55 @@
+//! The schema beside the reader: every configuration of these tests is shown to both.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use crate::config::{Config, ConfigError};
+
+static SCHEMA: LazyLock<Validator> = LazyLock::new(|| jsonschema::validator_for(&Config::schema()).unwrap());
+
+/// What a schema cannot say, by a part of the refusal's line.
+const BEYOND_A_SCHEMA: &[(&str, &str)] = &[
+    ("duplicate field", "a value has each member once by the time that a schema sees it"),
+    ("allowed: 0ns to", "a range of durations"),
+    ("allowed: 1ms to", "a range of durations"),
+    ("allowed: 1s to", "a range of durations"),
+    ("in whole milliseconds", "a fraction of a millisecond"),
+    (".0, allowed: a whole number", "how a number is spelled"),
+    ("written as it is compared", "the escapes of a path"),
+    ("not made of dots only", "bytes, where a schema counts characters"),
+    ("neither HTTP nor Envoy nor this filter uses otherwise", "names, whatever their case"),
+    ("each header once", "one name in two members"),
+    ("each header name once", "names, whatever their case"),
+    ("found ${ without }", "a template"),
+    ("allowed: ${NAME}", "a template"),
+    ("of the VM is not set", "the environment"),
+    ("allowed: printable ASCII", "the environment"),
+    ("allowed: a host name and port", "the cluster's name, where there is no authority"),
+    ("is of no use without keys.cluster", "one member that needs another"),
+    ("keys.inline: ", "whether a key is usable"),
+];
+
+/// The schema accepts what the reader accepted, and refuses what the reader refused, as far as a schema can.
+pub(super) fn agrees(text: &[u8], read: Result<&Config, &ConfigError>) {
+    let Ok(value) = serde_json::from_slice::<Value>(text) else {
+        assert!(read.is_err(), "accepted, and no JSON: {}", text.escape_ascii());
+        return;
+    };
+    match (read, SCHEMA.validate(&value)) {
+        (Ok(_), Err(error)) => panic!("the reader accepts and the schema refuses: {value}: {error}"),
+        (Err(refusal), Ok(())) => {
+            let line = refusal.to_string();
+            let beyond = BEYOND_A_SCHEMA.iter().any(|(part, _)| line.contains(part));
+            assert!(beyond, "the reader refuses and the schema accepts: {value}: {line}");
+        }
+        (Ok(_), Ok(())) | (Err(_), Err(_)) => {}
+    }
+}
+
+#[test]
+fn the_schema_in_the_repository_is_that_of_the_types() {
+    let kept = include_str!("../../../envoy/mdrm-authz.schema.json");
+    assert_eq!(kept, format!("{:#}\n", Config::schema()), "make it anew: mdrm schema > envoy/mdrm-authz.schema.json");
+}
