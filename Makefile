@@ -1,30 +1,49 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo test differential wasm oci bench lint help
+.PHONY: demo player test test-players differential forced-panic wasm sbom oci fuzz bench soak lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
 	envoy/demo.sh
 
+player: wasm ## a page on port 8080 (PORT) that plays encrypted video through Envoy, with four players from npm, until interrupted
+	cargo build --locked --bin mdrm
+	envoy/player/prepare.sh
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && exec node envoy/player/serve.mjs
+
 # The module of the tests comes first: it is built in the same place, and what is built last is up to date afterwards.
-test: differential wasm ## all tests: native, and in a real Envoy
+test: differential forced-panic wasm sbom ## all tests: native, in a real Envoy, and with real players in Chromium (not with MDRM_NO_BROWSER=1)
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
 	export MDRM_WASM_DIFFERENTIAL="$(CURDIR)/target/mdrm_authz_differential.wasm" && \
+	export MDRM_WASM_FORCED_PANIC="$(CURDIR)/target/mdrm_authz_forced_panic.wasm" && \
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked && cargo test --locked --doc; \
 	else \
 		cargo test --locked; \
 	fi
 	DEMO_ONCE=1 $(MAKE) demo
+	tests/reproducible.sh
+	@if [ -n "$(MDRM_NO_BROWSER)" ]; then echo "MDRM_NO_BROWSER is set: no player was tested"; else $(MAKE) test-players; fi
 
-differential:
-	envoy/build-wasm.sh differential
+test-players: wasm ## the players alone, in headless Chromium
+	cargo build --locked --bin mdrm
+	envoy/player/prepare.sh --tests
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && node --test --test-reporter=spec tests/player/all.test.mjs
+
+differential forced-panic:
+	envoy/build-wasm.sh $@
 
 wasm: ## build the filter: target/mdrm_authz.wasm
 	envoy/build-wasm.sh
 
-oci: wasm ## the filter as an image for Istio and Envoy Gateway: target/oci, an OCI layout
+sbom: wasm ## say what the module is made of, in CycloneDX: target/mdrm_authz.cdx.json
+	envoy/sbom.py
+
+oci: sbom ## the filter as an image for Istio and Envoy Gateway: target/oci, an OCI layout
 	envoy/oci.py target/mdrm_authz.wasm "$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" target/oci
+
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a nightly compiler
+	tests/fuzz/run.sh
 
 # The load generator does without LTO. Benchmarks are always built to unwind: with `abort` for the rest, Cargo would build
 # the library twice into the same file (rust-lang/cargo#6313).
@@ -33,14 +52,24 @@ bench: wasm ## CPU, latency and memory in Envoy (SUITES, BENCH_TURNS, BENCH_REQU
 	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench envoy -- $(SUITES)
 	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench fleet --bench keys
 
+# The dependencies are those of the tests, which are optimised there too; only what is the project's own is built once more.
+soak: forced-panic wasm ## mixed traffic for MINUTES (10), and faults one by one (PARTS: load, faults): tests/soak/results
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
+	export MDRM_WASM_FORCED_PANIC="$(CURDIR)/target/mdrm_authz_forced_panic.wasm" && \
+	export SOAK_MINUTES=$(or $(MINUTES),10) SOAK_RATE=$(or $(RATE),3000) CARGO_PROFILE_DEV_OPT_LEVEL=2 && \
+	cargo bench --locked --profile dev --bench soak -- $(PARTS)
+
 lint: ## formatting, clippy on both targets, documentation, shell scripts, licences
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	envoy/build-wasm.sh clippy
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
-	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/prometheus/*.sh envoy/wasm-ld .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/player/*.sh envoy/prometheus/*.sh envoy/wasm-ld tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 # Not the advisories: their database is a download that not every network allows.
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check --hide-inclusion-graph licenses bans sources; else echo "cargo-deny is not installed: skipped"; fi
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo deny --locked check --hide-inclusion-graph licenses bans sources && \
+		cargo deny --locked --manifest-path tests/fuzz/Cargo.toml --config deny.toml check --hide-inclusion-graph licenses bans sources; \
+	else echo "cargo-deny is not installed: skipped"; fi
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Builds the filter for wasm32-wasip1 and leaves the module at target/mdrm_authz.wasm.
+# Builds the filter for wasm32-wasip1 and leaves the module at target/mdrm_authz.wasm, and beside it what compiled it.
 #
 #   envoy/build-wasm.sh           build
 #   envoy/build-wasm.sh clippy    lint the code that only this target compiles
 #   envoy/build-wasm.sh differential
 #                                 build the test module that compares signature checks of host and VM:
 #                                 target/mdrm_authz_differential.wasm
+#   envoy/build-wasm.sh forced-panic
+#                                 build the test module that panics where a request asks for it:
+#                                 target/mdrm_authz_forced_panic.wasm
 #
 # The target's standard library comes from the first of these that works:
 #   1. the active Rust toolchain has it;
@@ -81,14 +84,19 @@ case ${1:-build} in
   build) ;;
   clippy)
     "${clippy[@]}" "${common[@]}" -- -D warnings
-    exec "${clippy[@]}" "${common[@]}" --features differential -- -D warnings
+    "${clippy[@]}" "${common[@]}" --features differential -- -D warnings
+    exec "${clippy[@]}" "${common[@]}" --features forced-panic -- -D warnings
     ;;
   differential)
     common+=(--features differential)
     module=target/mdrm_authz_differential.wasm
     ;;
+  forced-panic)
+    common+=(--features forced-panic)
+    module=target/mdrm_authz_forced_panic.wasm
+    ;;
   *)
-    echo "usage: envoy/build-wasm.sh [build|clippy|differential]" >&2
+    echo "usage: envoy/build-wasm.sh [build|clippy|differential|forced-panic]" >&2
     exit 2
     ;;
 esac
@@ -103,4 +111,5 @@ if ! cmp -s "$built" "$module"; then
   cp "$built" "$module.$$"
   mv -f "$module.$$" "$module"
 fi
+"${RUSTC:-rustc}" --version >"${module%.wasm}.rustc"
 echo "$module: $(wc -c <"$module") bytes"

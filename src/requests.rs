@@ -142,8 +142,8 @@ impl Requests {
 
     /// What has become due about `id`.
     pub fn take_due_of(&mut self, id: WaiterId) -> Option<Due> {
-        let at = self.due.iter().position(|(of, _)| *of == id)?;
-        Some(self.due.swap_remove(at).1)
+        let (_, due) = self.due.extract_if(.., |(of, _)| *of == id).next()?;
+        Some(due)
     }
 
     /// The request is over, however it ended.

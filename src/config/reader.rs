@@ -107,6 +107,8 @@ impl<'a> Member<'a> {
     }
 
     fn child(&self, name: &str) -> String {
+        // The name of the whole document is empty as well.
+        let name = if name.is_empty() { "\"\"" } else { name };
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 

@@ -3,6 +3,8 @@
 mod clock;
 #[cfg(feature = "differential")]
 mod differential;
+#[cfg(feature = "forced-panic")]
+mod forced_panic;
 mod host;
 mod http;
 mod metrics;

@@ -6,11 +6,11 @@
 
 use std::fmt;
 
-use aes_gcm::aead::{AeadInPlace as _, KeyInit as _};
+use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::json::{Object, Value};
 use super::master_key::{KeyManagement, MasterKey};
@@ -25,6 +25,12 @@ const ENC: &str = "A256GCM";
 /// RFC 7518 section 5.3: 96 bits of IV, 128 bits of tag.
 const IV_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
+
+/// Does not compile unless a cipher wipes its round keys and its hash key when it is dropped.
+const _: fn(&Aes256Gcm) = |cipher| {
+    fn wipes_itself<T: ZeroizeOnDrop>(_: &T) {}
+    wipes_itself(cipher);
+};
 
 /// The decoded parts of a compact JWE whose form is right. Nothing of it is authenticated; the lengths of encrypted key,
 /// IV and tag are unchecked.
@@ -108,7 +114,7 @@ impl UntrustedJwe {
         let cipher = Aes256Gcm::new((&***content_key.as_ref().unwrap_or(key.substitute())).into());
         let mut text = Zeroizing::new(self.ciphertext);
         // Checks the tag first, and leaves the ciphertext alone if it does not hold.
-        let holds = cipher.decrypt_in_place_detached(&iv, &self.protected, &mut text, &tag);
+        let holds = cipher.decrypt_inout_detached(&iv, &self.protected, (&mut **text).into(), &tag);
         match (holds, content_key) {
             (Ok(()), Some(_)) => Ok(Plaintext(text)),
             _ => Err(Denial::TunnelUndecryptable),
@@ -141,7 +147,7 @@ mod tests {
     fn sealed(alg: KeyManagement, encrypted_key: &[u8], content_key: &[u8; 32]) -> UntrustedJwe {
         let mut ciphertext = b"{}".to_vec();
         let cipher = Aes256Gcm::new(content_key.into());
-        let tag = cipher.encrypt_in_place_detached(&Nonce::default(), b"header", &mut ciphertext).unwrap();
+        let tag = cipher.encrypt_inout_detached(&Nonce::default(), b"header", (&mut *ciphertext).into()).unwrap();
         UntrustedJwe {
             kid: Kid::new("m1").unwrap(),
             alg,

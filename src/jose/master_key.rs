@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use aes_kw::KekAes256;
+use aes_kw::{KeyInit as _, KwAes256};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::json::Object;
 use super::jwk::{Unusable, bytes, check_purpose, text};
@@ -14,6 +14,12 @@ pub const KEY_BYTES: usize = 32;
 
 /// Bytes of a wrapped content key: RFC 3394 section 2.2.1 adds one 64-bit block.
 const WRAPPED_BYTES: usize = 40;
+
+/// Does not compile unless a cipher wipes its round keys when it is dropped.
+const _: fn(&KwAes256) = |cipher| {
+    fn wipes_itself<T: ZeroizeOnDrop>(_: &T) {}
+    wipes_itself(cipher);
+};
 
 /// How a JWE's content key is managed: the listed values of its `alg` (RFC 7518 section 4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,7 +82,7 @@ impl MasterKey {
         if k.len() != secret.len() {
             return Err(Unusable::Member("k"));
         }
-        secret.copy_from_slice(&k);
+        secret.iter_mut().zip(k.iter()).for_each(|(place, byte)| *place = *byte);
         let substitute = substitute(&secret);
         Ok(Self { alg, secret, substitute })
     }
@@ -93,9 +99,10 @@ impl MasterKey {
             KeyManagement::A256Kw => {
                 let wrapped = <[u8; WRAPPED_BYTES]>::try_from(encrypted_key);
                 let mut content_key = Secret::default();
-                let unwrapped = KekAes256::new((&**self.secret).into())
-                    .unwrap(&wrapped.unwrap_or([0; WRAPPED_BYTES]), content_key.as_mut_slice());
-                (content_key, unwrapped.is_ok() && wrapped.is_ok())
+                let unwrapped = KwAes256::new((&**self.secret).into())
+                    .unwrap_key(&wrapped.unwrap_or([0; WRAPPED_BYTES]), content_key.as_mut_slice())
+                    .is_ok();
+                (content_key, unwrapped && wrapped.is_ok())
             }
         };
         (unwrapped && alg == self.alg).then_some(content_key)
@@ -116,6 +123,6 @@ impl MasterKey {
 fn substitute(secret: &Secret) -> Secret {
     let mut substitute = Secret::default();
     let hash = Sha256::new().chain_update(b"mdrm-authz: substitute for a content key").chain_update(secret.as_slice());
-    hash.finalize_into(substitute.as_mut_slice().into());
+    hash.finalize_into((&mut **substitute).into());
     substitute
 }

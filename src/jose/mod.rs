@@ -2,11 +2,15 @@
 
 pub mod algorithm;
 mod der;
+pub mod ecdsa;
+pub mod ed25519;
+pub mod hmac;
 pub mod json;
 pub mod jwe;
 pub mod jwk;
 pub mod master_key;
 pub mod native;
+mod roca;
 pub mod rsa;
 pub mod signing;
 pub mod token;

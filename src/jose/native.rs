@@ -8,8 +8,6 @@ use std::borrow::Cow;
 use jwt_compact::{Algorithm, AlgorithmSignature};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use super::algorithm::{Es384Signature, Es512Signature};
-
 /// The digest that a signature is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hash {
@@ -66,24 +64,6 @@ pub type Verify = fn(Question<'_>) -> Option<bool>;
 pub trait HostForm: AlgorithmSignature {
     /// See [`Question::signature`].
     fn host_form(&self) -> Cow<'_, [u8]>;
-}
-
-impl HostForm for p256::ecdsa::Signature {
-    fn host_form(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.to_der().as_bytes().to_vec())
-    }
-}
-
-impl HostForm for Es384Signature {
-    fn host_form(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.0.to_der().as_bytes().to_vec())
-    }
-}
-
-impl HostForm for Es512Signature {
-    fn host_form(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.0.to_der().as_bytes().to_vec())
-    }
 }
 
 /// `A`, by the host where it can.

@@ -12,6 +12,7 @@ use jwt_compact::{Algorithm, AlgorithmSignature};
 
 use super::algorithm::NoSigningKey;
 use super::native::{Hash, HostForm};
+use super::roca::has_fingerprint;
 use super::verify::WeakKey;
 
 /// How a hash is made as long as the modulus.
@@ -49,12 +50,15 @@ impl RsaPublicKey {
     /// 6.3.1.1 forbids them, some encoders write one all the same.)
     ///
     /// # Errors
-    /// [`WeakKey::RsaModulus`] and [`WeakKey::RsaExponent`].
+    /// [`WeakKey::RsaModulus`], [`WeakKey::RsaFactorable`] and [`WeakKey::RsaExponent`].
     pub fn new(n: &[u8], e: &[u8]) -> Result<Self, WeakKey> {
         let n = strip_zeros(n);
         let bits = n.first().map_or(0, |byte| n.len().saturating_mul(8).saturating_sub(byte.leading_zeros() as usize));
         if !(2048..=4096).contains(&bits) {
             return Err(WeakKey::RsaModulus);
+        }
+        if has_fingerprint(n) {
+            return Err(WeakKey::RsaFactorable);
         }
         let squarings = match strip_zeros(e) {
             [3] => 1,
@@ -186,6 +190,70 @@ impl Algorithm for Rsa {
             Padding::Pkcs1 => pkcs1(self.hash, message, encoded.len()) == Some(encoded),
             // `modBits - 1` in RFC 8017 section 8.1.2.
             Padding::Pss => is_pss(self.hash, message, &encoded, key.bits().saturating_sub(1)) == Some(true),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use aws_lc_rs::signature::{
+        KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
+        RSA_PSS_SHA512, RsaEncoding,
+    };
+
+    use super::*;
+
+    const MESSAGE: &[u8] = b"message";
+
+    fn recovered(pair: &KeyPair, encoding: &'static dyn RsaEncoding) -> (RsaPublicKey, Vec<u8>) {
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(encoding, &SystemRandom::new(), MESSAGE, &mut signature).unwrap();
+        let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
+        let key = RsaPublicKey::new(n.big_endian_without_leading_zero(), e.big_endian_without_leading_zero()).unwrap();
+        let encoded = key.encoded_message(&signature).unwrap();
+        (key, encoded)
+    }
+
+    /// Each of the encoded message's bits in turn.
+    fn flipped(encoded: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        (0..encoded.len().saturating_mul(8)).map(|bit| {
+            let mut flipped = encoded.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            flipped
+        })
+    }
+
+    #[test]
+    fn a_padding_with_one_bit_changed_stands_for_no_message() {
+        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let pkcs1s: [&'static dyn RsaEncoding; 3] = [&RSA_PKCS1_SHA256, &RSA_PKCS1_SHA384, &RSA_PKCS1_SHA512];
+        let psss: [&'static dyn RsaEncoding; 3] = [&RSA_PSS_SHA256, &RSA_PSS_SHA384, &RSA_PSS_SHA512];
+        for ((hash, pkcs1_encoding), pss_encoding) in
+            [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().zip(pkcs1s).zip(psss)
+        {
+            let (_, encoded) = recovered(&pair, pkcs1_encoding);
+            let only = pkcs1(hash, MESSAGE, encoded.len()).unwrap();
+            assert_eq!(only, encoded, "{hash:?}");
+            assert!(flipped(&encoded).all(|flipped| flipped != only), "{hash:?}");
+
+            let (key, encoded) = recovered(&pair, pss_encoding);
+            let bits = key.bits() - 1;
+            assert_eq!(is_pss(hash, MESSAGE, &encoded, bits), Some(true), "{hash:?}");
+            assert_eq!(is_pss(hash, b"another", &encoded, bits), Some(false), "{hash:?}");
+            let accepted = flipped(&encoded).filter(|flipped| is_pss(hash, MESSAGE, flipped, bits) == Some(true));
+            assert_eq!(accepted.count(), 0, "{hash:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_too_short_for_its_padding_stands_for_no_message() {
+        for length in 0..0x60 {
+            let bits = length * 8;
+            let encoded = vec![0xbc; length as usize];
+            assert_ne!(is_pss(Hash::Sha256, MESSAGE, &encoded, bits), Some(true), "{length}");
+            assert_eq!(pkcs1(Hash::Sha256, MESSAGE, length as usize).is_some(), length >= 54, "{length}");
         }
     }
 }

@@ -117,7 +117,7 @@ fn p256(object: &Object<'_>, native: Option<Verify>) -> Result<Option<SigningPai
     let (x, y) = (bytes(object, "x")?, bytes(object, "y")?);
     let public = VerifyingKey::ecdsa(Alg::Es256, &x, &y, native).map_err(Unusable::Weak)?;
     let private = p256::ecdsa::SigningKey::from_slice(&*secret(object)?).map_err(|_| Unusable::Member("d"))?;
-    let derived = private.verifying_key().to_encoded_point(false);
+    let derived = private.verifying_key().to_sec1_point(false);
     let matches =
         derived.x().is_some_and(|derived| **derived == *x) && derived.y().is_some_and(|derived| **derived == *y);
     Ok(matches.then(|| SigningPair { private: Private::Es256(private), public }))

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use jwt_compact::alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
 use jwt_compact::{Algorithm, AlgorithmSignature};
-use p256::pkcs8::EncodePublicKey;
+use zeroize::Zeroizing;
 
-use super::algorithm::{Alg, Es384, Es512};
+use super::algorithm::Alg;
 use super::der;
+use super::ecdsa::{Es256, Es384, Es512};
+use super::ed25519::Ed25519;
+use super::hmac::Hs;
 use super::native::{Hash, Native, NativeKey, Verify};
 use super::rsa::{Padding, Rsa, RsaPublicKey};
 
@@ -26,9 +28,7 @@ pub(super) enum Material {
     Es384(Bound<Native<Es384>>),
     Es512(Bound<Native<Es512>>),
     Ed25519(Bound<Ed25519>),
-    Hs256(Bound<Hs256>),
-    Hs384(Bound<Hs384>),
-    Hs512(Bound<Hs512>),
+    Hmac(Bound<Hs>),
 }
 
 /// An algorithm and its key.
@@ -42,10 +42,8 @@ impl<A: Algorithm> Bound<A> {
 
 /// Whether `signature` is right. One of the wrong length is not.
 pub(super) fn verify<A: Algorithm>(algorithm: &A, key: &A::VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
-    // jwt-compact's conversions rely on this check: the HMAC ones panic on another length.
-    let fits = A::Signature::LENGTH.is_none_or(|length| length.get() == signature.len());
-    let signature = if fits { A::Signature::try_from_slice(signature).ok() } else { None };
-    signature.is_some_and(|signature| algorithm.verify_signature(&signature, key, message))
+    let signature = A::Signature::try_from_slice(signature);
+    signature.is_ok_and(|signature| algorithm.verify_signature(&signature, key, message))
 }
 
 /// Why key material was refused, for the log.
@@ -53,6 +51,8 @@ pub(super) fn verify<A: Algorithm>(algorithm: &A, key: &A::VerifyingKey, message
 pub enum WeakKey {
     /// The modulus is not an odd number of 2048 to 4096 bits.
     RsaModulus,
+    /// The modulus has the fingerprint of a generator whose keys can be factored (CVE-2017-15361).
+    RsaFactorable,
     /// The public exponent is neither 3 nor 65537.
     RsaExponent,
     /// A coordinate has not the length of the curve's field, or the point is not on the curve.
@@ -69,6 +69,7 @@ impl fmt::Display for WeakKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RsaModulus => "n is not an odd number of 2048 to 4096 bits",
+            Self::RsaFactorable => "n can be factored (CVE-2017-15361)",
             Self::RsaExponent => "e is neither 3 nor 65537",
             Self::NotAPoint => "x and y are not a point of the curve",
             Self::SmallOrder => "x is a point of small order",
@@ -124,21 +125,20 @@ impl VerifyingKey {
         if x.len() != field_bytes || y.len() != field_bytes {
             return Err(WeakKey::NotAPoint);
         }
-        // SEC 1 section 2.3.3, uncompressed; reading it checks that the point is on the curve.
+        // SEC 1 section 2.3.3, uncompressed.
         let point = [&[4], x, y].concat();
         let material = match alg {
-            Alg::Es384 => p384::PublicKey::from_sec1_bytes(&point).ok().and_then(|key| {
+            Alg::Es384 => Es384::key(&point).map(|key| {
                 let algorithm = Native { in_vm: Es384, hash: Hash::Sha384, verify: native };
-                Some(Material::Es384(Bound(algorithm, NativeKey { spki: spki(&key)?, in_vm: key.into() })))
+                Material::Es384(Bound(algorithm, key))
             }),
-            Alg::Es512 => p521::PublicKey::from_sec1_bytes(&point).ok().and_then(|key| {
+            Alg::Es512 => Es512::key(&point).map(|key| {
                 let algorithm = Native { in_vm: Es512, hash: Hash::Sha512, verify: native };
-                let in_vm = p521::ecdsa::VerifyingKey::from_affine(*key.as_affine()).ok()?;
-                Some(Material::Es512(Bound(algorithm, NativeKey { spki: spki(&key)?, in_vm })))
+                Material::Es512(Bound(algorithm, key))
             }),
-            _ => p256::PublicKey::from_sec1_bytes(&point).ok().and_then(|key| {
+            _ => Es256::key(&point).map(|key| {
                 let algorithm = Native { in_vm: Es256, hash: Hash::Sha256, verify: native };
-                Some(Material::Es256(Bound(algorithm, NativeKey { spki: spki(&key)?, in_vm: key.into() })))
+                Material::Es256(Bound(algorithm, key))
             }),
         };
         Ok(Self { alg, material: material.ok_or(WeakKey::NotAPoint)? })
@@ -152,8 +152,7 @@ impl VerifyingKey {
         if alg != Alg::EdDsa {
             return Err(WeakKey::WrongType);
         }
-        let key = <<Ed25519 as Algorithm>::VerifyingKey as jwt_compact::alg::VerifyingKey<Ed25519>>::from_slice(x)
-            .map_err(|_| WeakKey::NotAPoint)?;
+        let key = ed25519_dalek::VerifyingKey::try_from(x).map_err(|_| WeakKey::NotAPoint)?;
         if key.is_weak() {
             return Err(WeakKey::SmallOrder);
         }
@@ -165,13 +164,16 @@ impl VerifyingKey {
     /// # Errors
     /// [`WeakKey`]: too short, or an algorithm of another type.
     pub fn hmac(alg: Alg, k: &[u8]) -> Result<Self, WeakKey> {
-        let (hash_bytes, material) = match alg {
-            Alg::Hs256 => (32, Material::Hs256(Bound(Hs256, Hs256Key::new(k)))),
-            Alg::Hs384 => (48, Material::Hs384(Bound(Hs384, Hs384Key::new(k)))),
-            Alg::Hs512 => (64, Material::Hs512(Bound(Hs512, Hs512Key::new(k)))),
+        let hash = match alg {
+            Alg::Hs256 => Hash::Sha256,
+            Alg::Hs384 => Hash::Sha384,
+            Alg::Hs512 => Hash::Sha512,
             _ => return Err(WeakKey::WrongType),
         };
-        if k.len() < hash_bytes { Err(WeakKey::ShortSecret) } else { Ok(Self { alg, material }) }
+        if k.len() < hash.bytes() {
+            return Err(WeakKey::ShortSecret);
+        }
+        Ok(Self { alg, material: Material::Hmac(Bound(Hs(hash), Zeroizing::new(k.into()))) })
     }
 
     /// The algorithm that a token must name to be verified with this key.
@@ -196,7 +198,7 @@ impl VerifyingKey {
             Material::Es256(key) => key.0.verify,
             Material::Es384(key) => key.0.verify,
             Material::Es512(key) => key.0.verify,
-            Material::Ed25519(_) | Material::Hs256(_) | Material::Hs384(_) | Material::Hs512(_) => None,
+            Material::Ed25519(_) | Material::Hmac(_) => None,
         }
         .is_some()
     }
@@ -210,14 +212,7 @@ impl VerifyingKey {
             Material::Es384(key) => key.verify(message, signature),
             Material::Es512(key) => key.verify(message, signature),
             Material::Ed25519(key) => key.verify(message, signature),
-            Material::Hs256(key) => key.verify(message, signature),
-            Material::Hs384(key) => key.verify(message, signature),
-            Material::Hs512(key) => key.verify(message, signature),
+            Material::Hmac(key) => key.verify(message, signature),
         }
     }
-}
-
-/// The form of a public key that the host takes.
-fn spki(key: &impl EncodePublicKey) -> Option<Box<[u8]>> {
-    key.to_public_key_der().ok().map(|der| der.as_bytes().into())
 }

@@ -1,12 +1,8 @@
 //! Where and when a run took place.
 
-use std::env;
-use std::fs;
-use std::process::Command;
-
 use crate::proxy::CONNECTIONS;
 use crate::run::Size;
-use crate::suites;
+use crate::support::machine;
 
 /// What somebody who compares two reports must know.
 pub struct Machine {
@@ -27,13 +23,12 @@ pub struct Machine {
 impl Machine {
     /// This one, now.
     pub fn of_this_run(size: Size) -> Machine {
-        let envoy = env::var("ENVOY").unwrap_or_default();
         Machine {
-            date: output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
-            cpu: cpu(),
-            kernel: output("uname", &["-srm"]),
-            envoy: version(&output(&envoy, &["--version"])),
-            module: suites::module().ok().and_then(|path| fs::metadata(path).ok()).map_or(0, |file| file.len()),
+            date: machine::date(),
+            cpu: machine::cpu(),
+            kernel: machine::kernel(),
+            envoy: machine::envoy(),
+            module: machine::module(),
             size,
         }
     }
@@ -59,22 +54,4 @@ impl Machine {
             requests = self.size.requests,
         )
     }
-}
-
-fn output(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    text.unwrap_or_else(|error| format!("({program}: {error})"))
-}
-
-/// From `… version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL` what follows the commit.
-fn version(text: &str) -> String {
-    text.rsplit_once("version: ").and_then(|(_, version)| version.split_once('/')).map_or(text, |(_, rest)| rest).into()
-}
-
-fn cpu() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let cores = text.lines().filter(|line| line.starts_with("processor")).count();
-    format!("{} ({cores} cores)", name.map_or("unknown processor", |(_, name)| name.trim()))
 }

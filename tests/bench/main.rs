@@ -17,6 +17,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     unreachable_pub,
     reason = "as in tests, a wrong assumption shall end the benchmark"
 )]
@@ -34,7 +35,6 @@ mod statistics;
 mod suites;
 #[path = "../support/mod.rs"]
 mod support;
-mod table;
 mod traffic;
 
 use std::env;

@@ -4,7 +4,7 @@ use crate::lane::Lane;
 use crate::limits::Finding;
 use crate::machine::Machine;
 use crate::run::CaseTurns;
-use crate::table::table;
+use crate::support::markdown::table;
 
 /// A report. The table of costs comes first, then sections of the suite's own, then limits.
 pub struct Report<'a> {

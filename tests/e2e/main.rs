@@ -9,6 +9,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     reason = "in tests a wrong assumption shall end the test"
 )]
 
@@ -20,16 +21,25 @@ mod cpix;
 mod dashboards;
 mod decisions;
 mod differential;
+mod documents;
+#[path = "../soak/faults/mod.rs"]
+mod faults;
 mod hardening;
 mod keys;
+mod leaks;
+#[path = "../soak/load/mod.rs"]
+mod load;
 mod metrics;
 mod module;
+mod mutations;
 mod outage;
 mod pieces;
 mod reply;
 mod robustness;
 mod rollout;
+mod sbom;
 mod session;
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod traffic;

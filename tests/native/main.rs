@@ -7,21 +7,27 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     reason = "a test that meets something unexpected shall end"
 )]
 
+mod attack_list;
 mod check_config;
 mod corpus;
 mod cpix;
 mod decisions;
 mod edges;
 mod explain;
+mod factorable;
+mod fuzz;
 mod keys;
+mod lints;
 mod observability;
 mod properties;
 mod proxy;
 mod requests;
 mod rollout;
+mod security;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;

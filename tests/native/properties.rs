@@ -6,6 +6,7 @@ mod documents;
 mod json;
 mod paths;
 mod session;
+mod signatures;
 mod tokens;
 
 use proptest::prelude::*;

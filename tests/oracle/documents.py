@@ -22,7 +22,7 @@ class Held:
         self.kid, self.key, self.owner, self.text, self.good = kid, key, owner, text, good
 
 
-def held(rng, pool, config):
+def held(rng, pool, config, now):
     """About 40 keys of one key service; half of them are as they should be."""
     found = []
     for index in range(40):
@@ -38,7 +38,7 @@ def held(rng, pool, config):
         if rng.random() < 0.1:
             del members["aud"]
         if rng.random() < 0.1:
-            members["exp"] = 1_764_000_000 + rng.choice([-2000, -200, 0, 300, 2000, 10**6])
+            members["exp"] = now + rng.choice([-2000, -200, 0, 300, 2000, 10**6])
         text, good = None, rng.random() < 0.65
         if not good:
             text = changed(rng, members)

@@ -16,6 +16,8 @@ import traffic
 from keys import KeyPool
 
 REQUESTS_PER_WORLD = 400
+#: Some moment: the core has no clock of its own.
+NOW = 1_764_000_000
 
 
 def config_of(rng):
@@ -54,9 +56,9 @@ def config_of(rng):
     return config
 
 
-def world(rng, pool):
+def world(rng, pool, now):
     config = config_of(rng)
-    held = documents.held(rng, pool, config)
+    held = documents.held(rng, pool, config, now)
     if rng.random() < 0.25:
         config["keys"]["inline"] = {"keys": documents.inline(rng, pool, held)}
         if rng.random() < 0.4:
@@ -78,11 +80,11 @@ def main():
     out = sys.stdout
     made = 0
     while made < count:
-        config, held, answers = world(rng, pool)
+        config, held, answers = world(rng, pool, NOW)
         judge = oracle.World(json.loads(json.dumps(config)), answers)
         body = {path: [status, latin(body)] for path, (status, body) in answers.items()}
         out.write(json.dumps({"config": config, "answers": body}) + "\n")
-        now = 1_764_000_000 + rng.randrange(-1000, 1000)
+        now = NOW + rng.randrange(-1000, 1000)
         for _ in range(min(REQUESTS_PER_WORLD, count - made)):
             now += rng.choice([0, 0, 0, 1, 1, -1, 7])
             headers, end = traffic.request(rng, pool, config, held, now)

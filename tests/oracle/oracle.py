@@ -19,7 +19,11 @@ DEFAULTS = {
 
 
 class Denied(Exception):
-    """The request is answered with this code."""
+    """The request is answered with this code, by this rule of the contract."""
+
+    def __init__(self, code, rule):
+        super().__init__(code, rule)
+        self.code, self.rule = code, rule
 
 
 def seconds(duration):
@@ -50,25 +54,29 @@ class World:
         self.owner = self.keys.get("issuer")
         self.scope = self.keys.get("audiences", [])
         self.rules, self.silent, self.fetched = (), set(), {}
+        #: The rule by which the last decision denied; none if it did not.
+        self.rule = None
         inline = self.keys.get("inline")
         self.inline = self.read_set(inline, symmetric=True) if inline is not None else {}
 
     def decide(self, headers, end, now):
         """The decision; and each other one that rules of explained.md come to where the contract is silent, with the rules."""
         decision, explained = self.decide_by((), headers, end, now), {}
-        silent = sorted(self.silent)
+        silent, rule = sorted(self.silent), self.rule
         for count in range(1, len(silent) + 1):
             for rules in itertools.combinations(silent, count):
                 explained.setdefault(self.decide_by(rules, headers, end, now), rules)
         explained.pop(decision, None)
+        self.rule = rule
         return decision, explained
 
     def decide_by(self, rules, headers, end, now):
-        self.rules, self.silent = rules, set()
+        self.rules, self.silent, self.rule = rules, set(), None
         try:
             return self.run(headers, end, now)
         except Denied as denied:
-            return denied.args[0]
+            self.rule = denied.rule
+            return denied.code
 
     def holds(self, rule):
         """Called where the contract is silent: whether this rule is to decide."""
@@ -78,22 +86,17 @@ class World:
     def run(self, headers, end, now):
         values = lambda name: [value for found, value in headers if found == name]
         target = values(":path")[0]
-        if is_preflight(values, end):
-            return "pass"
-        path = target.split(b"?", 1)[0]
-        service = self.service(path, values(":authority")[0])
-        if percent_decoded(path) is None and self.holds("broken-escape"):
-            service = "deny"
-        if service == "open":
+        service = self.service_of(headers, end)
+        if service in ("open", "preflight"):
             return "pass"
         if service in ("license", "deny"):
             media_type = (values("content-type") or [b""])[0].split(b";")[0].strip(HEADER_SPACE).lower()
             if media_type == b"application/jose":
-                raise Denied("MDRM-518")  # row 4: no master keys are configured
+                raise Denied("MDRM-518", "no-master-keys")  # row 4
         token = carried_token(values("authorization"), target)
         header, claims, signing_input, signature = self.parse(token)
         if is_session_type(header.get("typ")):
-            raise Denied("MDRM-505")
+            raise Denied("MDRM-505", "session-token")
         key = self.key(header.get("kid"), now)
         self.authenticate(key, header, claims, signing_input, signature, service)
         self.check_times(claims, service, now)
@@ -101,6 +104,16 @@ class World:
         return "ok"
 
     # Section 2.
+
+    def service_of(self, headers, end):
+        """The service of a request, or `preflight`."""
+        values = lambda name: [value for found, value in headers if found == name]
+        if is_preflight(values, end):
+            return "preflight"
+        path = values(":path")[0].split(b"?", 1)[0]
+        if percent_decoded(path) is None and self.holds("broken-escape"):
+            return "deny"
+        return self.service(path, values(":authority")[0])
 
     def service(self, path, host):
         if re.search(rb"[\\;]|%2f|%5c|%3b|%00|[^\x21-\x7e]", path, re.IGNORECASE):
@@ -126,31 +139,36 @@ class World:
         try:
             text = token.decode("ascii")
         except UnicodeDecodeError:
-            raise Denied("MDRM-502") from None
+            raise Denied("MDRM-502", "form") from None
         if len(token) > self.max_token_bytes:
-            raise Denied("MDRM-502")
+            raise Denied("MDRM-502", "max-token-bytes")
         parts = text.split(".")
         if len(parts) != 3 or not parts[0] or not parts[1]:
-            raise Denied("MDRM-502")
+            raise Denied("MDRM-502", "form")
         try:
             header, payload, signature = map(jose.base64url, parts)
-            header, claims = jose.json_object(header), jose.json_object(payload)
         except ValueError:
-            raise Denied("MDRM-502") from None
+            raise Denied("MDRM-502", "form") from None
+        try:
+            header, claims = jose.json_object(header), jose.json_object(payload)
+        except jose.NameTwice:
+            raise Denied("MDRM-502", "name-twice") from None
+        except ValueError:
+            raise Denied("MDRM-502", "strict-json") from None
         return header, claims, text.rpartition(".")[0].encode(), signature
 
     # Rows 10 to 12, and section 9.
 
     def key(self, kid, now):
         if not isinstance(kid, str) or not 1 <= len(kid.encode()) <= 256 or not kid.strip("."):
-            raise Denied("MDRM-504")
+            raise Denied("MDRM-504", "kid")
         document = self.inline[kid] if kid in self.inline else self.ask(kid)
         if document is None:
-            raise Denied("MDRM-504")
+            raise Denied("MDRM-504", "no-usable-key")
         if document.state == "deleted":
-            raise Denied("MDRM-512")
+            raise Denied("MDRM-512", "key-deleted")
         if document.state == "disabled" or (document.expires is not None and now > document.expires):
-            raise Denied("MDRM-513")
+            raise Denied("MDRM-513", "key-disabled")
         return document
 
     def ask(self, kid):
@@ -161,7 +179,7 @@ class World:
         if "{kid}" not in template:
             status, body = self.answers.get(template, (404, b""))
             if status != 200:
-                raise Denied("MDRM-500")
+                raise Denied("MDRM-500", "key-service-fails")
             return self.remembered(template, self.read_set_answer, body).get(kid)
         path = template.replace("{kid}", re.sub(rb"[^A-Za-z0-9._~-]", lambda m: b"%%%02X" % m[0][0], kid.encode()).decode())
         status, body = self.answers.get(path, (404, b""))
@@ -170,7 +188,7 @@ class World:
         if status == 410:
             return jose.KeyDocument("deleted")
         if status != 200 or len(body) > 65536:
-            raise Denied("MDRM-500")
+            raise Denied("MDRM-500", "key-service-fails")
         return self.remembered(path, self.read_one, kid, body)
 
     def remembered(self, path, read, *arguments):
@@ -195,9 +213,9 @@ class World:
         except jose.NameTwice:
             if self.holds("name-twice-in-key"):
                 return None
-            raise Denied("MDRM-500") from None
+            raise Denied("MDRM-500", "key-service-fails") from None
         except ValueError:
-            raise Denied("MDRM-500") from None
+            raise Denied("MDRM-500", "key-service-fails") from None
         scope = self.scope if "aud" not in members and self.scope and self.holds("audiences-of-one-key") else []
         try:
             document = self.read_key(members, None, scope, symmetric=True)
@@ -215,13 +233,13 @@ class World:
         try:
             members = jose.json_object(body)
         except ValueError:
-            raise Denied("MDRM-500") from None
+            raise Denied("MDRM-500", "key-service-fails") from None
         keys = members.get("keys")
         if not isinstance(keys, list):
-            raise Denied("MDRM-500")
+            raise Denied("MDRM-500", "key-service-fails")
         documents = self.read_set({"keys": keys}, symmetric=False)
         if keys and not documents:
-            raise Denied("MDRM-500")
+            raise Denied("MDRM-500", "key-service-fails")
         return documents
 
     def read_set(self, document, symmetric):
@@ -240,24 +258,27 @@ class World:
     # Row 13.
 
     def authenticate(self, key, header, claims, signing_input, signature, service):
-        if header.get("alg") != key.alg or "crit" in header or "b64" in header:
-            raise Denied("MDRM-505")
+        if header.get("alg") != key.alg:
+            raise Denied("MDRM-505", "alg-of-the-key")
+        if "crit" in header or "b64" in header:
+            raise Denied("MDRM-505", "crit-or-b64")
         if not signature or not key.verifies(signing_input, signature):
-            raise Denied("MDRM-505")
+            right_length = len(signature) == jose.ECDSA_LENGTHS.get(key.alg, len(signature))
+            raise Denied("MDRM-505", "signature" if right_length else "ecdsa-signature-of-another-length")
         for name in ("iss", "sub", "jti"):
             if not isinstance(claims.get(name), str) or not claims[name]:
-                raise Denied("MDRM-505")
+                raise Denied("MDRM-505", "required-claims")
         if claims["iss"] != key.owner:
-            raise Denied("MDRM-505")
+            raise Denied("MDRM-505", "owner")
         version = claims.get("ver")
         if not isinstance(version, jose.Number) or version.value not in self.services[service]["versions"]:
-            raise Denied("MDRM-505")
+            raise Denied("MDRM-505", "version")
         for name in ("iat", "exp", "nbf"):
             if name not in claims or (name == "iat" and claims[name] is None):
                 continue
             time = claims[name]
             if not isinstance(time, jose.Number) or not 0 <= time.value <= LAST_SECOND:
-                raise Denied("MDRM-505")
+                raise Denied("MDRM-505", "times-in-range")
 
     # Rows 14 to 17.
 
@@ -265,15 +286,15 @@ class World:
         time = lambda name: int(claims[name].value) if claims.get(name) is not None else None
         issued, starts, ends = time("iat"), time("nbf"), time("exp")
         if issued is None:
-            raise Denied("MDRM-509")
+            raise Denied("MDRM-509", "iat-required")
         if issued > now + self.skew:
-            raise Denied("MDRM-510")
+            raise Denied("MDRM-510", "iat-in-the-future")
         if starts is not None and starts > now + self.skew:
-            raise Denied("MDRM-511")
+            raise Denied("MDRM-511", "nbf")
         if ends is not None and now > ends + self.skew:
-            raise Denied("MDRM-508")
+            raise Denied("MDRM-508", "exp" if ends else "exp-of-0")
         if now > issued + self.services[service]["max_age"] + self.skew:
-            raise Denied("MDRM-508")
+            raise Denied("MDRM-508", "max-age")
 
     # Rows 18 and 19.
 
@@ -282,12 +303,14 @@ class World:
         if isinstance(audience, str):
             audience = [audience]
         if not isinstance(audience, list) or not all(isinstance(one, str) for one in audience):
-            raise Denied("MDRM-503")
+            raise Denied("MDRM-503", "aud-strings")
         matching = [one for one in audience if one in self.services[service]["audiences"]]
+        if not matching:
+            raise Denied("MDRM-503", "audience")
         if not any(one in key.scope for one in matching):
-            raise Denied("MDRM-503")
+            raise Denied("MDRM-503", "scope-of-the-key")
         if service == "license" and "drm_protocol" in claims and claims["drm_protocol"] != "REST":
-            raise Denied("MDRM-521")
+            raise Denied("MDRM-521", "drm-protocol")
 
 
 def is_preflight(values, end):
@@ -315,17 +338,17 @@ def normalise(path):
 def carried_token(values, target):
     """The one token of header and query. Raises 501 for none and 502 for an ambiguous or malformed carriage."""
     if len(values) > 1:
-        raise Denied("MDRM-502")
+        raise Denied("MDRM-502", "carriage")
     kind, in_header = credential(values[0].strip(HEADER_SPACE)) if values else ("absent", None)
     in_query = query_token(target)
     if kind == "scheme":
         if in_query is None:
-            raise Denied("MDRM-502")
+            raise Denied("MDRM-502", "carriage")
         return in_query
     if in_header is None and in_query is None:
-        raise Denied("MDRM-501")
+        raise Denied("MDRM-501", "no-token")
     if in_header is not None and in_query is not None and in_header != in_query:
-        raise Denied("MDRM-502")
+        raise Denied("MDRM-502", "carriage")
     return in_header if in_header is not None else in_query
 
 
@@ -347,17 +370,17 @@ def query_token(target):
         if name == b"Authorization":
             found.append(value)
         elif percent_decoded(name) == b"Authorization":
-            raise Denied("MDRM-502")
+            raise Denied("MDRM-502", "carriage")
     if len(found) > 1:
-        raise Denied("MDRM-502")
+        raise Denied("MDRM-502", "carriage")
     if not found:
         return None
     value = percent_decoded(found[0])
     if value is None:
-        raise Denied("MDRM-502")
+        raise Denied("MDRM-502", "carriage")
     kind, token = credential(value)
     if kind == "scheme":
-        raise Denied("MDRM-502")
+        raise Denied("MDRM-502", "carriage")
     return token
 
 

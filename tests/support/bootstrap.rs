@@ -2,7 +2,7 @@
 //! configuration of its own, all in one VM.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,6 +45,12 @@ pub struct Setup {
     pub log_level: String,
     /// The whole configuration in YAML, in place of what the rest above makes up, but for workers and log level.
     pub written_out: Option<String>,
+    /// Whether another process may take over while it serves, see [`super::envoy::Envoy::restart`]. Its listeners need
+    /// ports of their own.
+    pub hot_restart: bool,
+    /// How long connections to what was replaced may stay, listener or process; each is told to close with its next answer.
+    /// Envoy's default is ten minutes.
+    pub drain_seconds: u32,
 }
 
 /// A listener with the module in front of the upstream.
@@ -52,6 +58,8 @@ pub struct Setup {
 pub struct Listener {
     /// Its name.
     pub name: String,
+    /// Its port; 0: one that is free.
+    pub port: u16,
     /// The plugin configuration, as text so that it may be malformed.
     pub plugin: String,
     /// Whether the plugin may stop the headers and yet get the body.
@@ -64,6 +72,10 @@ pub struct Listener {
     pub upgrades: bool,
     /// Whether Envoy's CORS filter stands in front, for `https://player.example.com`.
     pub cors: bool,
+    /// Whether there is an access log.
+    pub access_log: bool,
+    /// Another filter in the place of the module, its configuration with its type.
+    pub other_filter: Option<Value>,
 }
 
 impl Setup {
@@ -84,6 +96,8 @@ impl Setup {
             module: "MDRM_WASM",
             log_level: "info".to_owned(),
             written_out: None,
+            hot_restart: false,
+            drain_seconds: 1,
         }
     }
 
@@ -108,6 +122,11 @@ impl Setup {
         self
     }
 
+    /// Of the host that it runs on.
+    fn address(&self) -> IpAddr {
+        self.host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |host| host.address)
+    }
+
     /// Writes Envoy's bootstrap configuration to this directory.
     pub(super) fn write_bootstrap(&self, directory: &Path) -> PathBuf {
         // Envoy goes by the end of the name.
@@ -119,18 +138,13 @@ impl Setup {
         directory.join(name)
     }
 
-    /// A free port of the host that it runs on.
-    fn free_port(&self) -> SocketAddr {
-        SocketAddr::new(self.host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |host| host.address), 0)
-    }
-
     /// Envoy's bootstrap configuration. Files go to this directory.
     fn bootstrap(&self, directory: &Path) -> Value {
         let mut clusters = if self.dynamic { Vec::new() } else { self.clusters_json() };
         clusters.push(cluster("upstream", self.upstream, self.upstream_http2));
         clusters.push(cluster("dead", server::nobody(), false));
         let mut bootstrap = json!({
-            "admin": {"address": address(self.free_port())},
+            "admin": {"address": address(SocketAddr::new(self.address(), 0))},
             "node": {"id": "test", "cluster": "test"},
             "static_resources": {"clusters": clusters},
         });
@@ -191,12 +205,15 @@ impl Listener {
     pub fn new(name: &str, plugin: &Value) -> Listener {
         Listener {
             name: name.to_owned(),
+            port: 0,
             plugin: plugin.to_string(),
             stop_iteration: true,
             max_headers_kb: 8192,
             normalize_path: false,
             upgrades: false,
             cors: false,
+            access_log: true,
+            other_filter: None,
         }
     }
 
@@ -235,7 +252,7 @@ impl Listener {
                 {"match": {"connect_matcher": {}}, "route": {"cluster": "upstream"}},
             ]}]},
             "http_filters": [
-                {"name": "mdrm", "typed_config": wasm},
+                {"name": "mdrm", "typed_config": self.other_filter.as_ref().unwrap_or(&wasm)},
                 {"name": "router", "typed_config": {"@type": format!("{TYPES}.filters.http.router.v3.Router")}},
             ],
         });
@@ -253,9 +270,12 @@ impl Listener {
         if self.upgrades {
             manager["upgrade_configs"] = json!([{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]);
         }
+        if !self.access_log {
+            manager["access_log"] = json!([]);
+        }
         json!({
             "name": self.name,
-            "address": address(setup.free_port()),
+            "address": address(SocketAddr::new(setup.address(), self.port)),
             "connection_balance_config": {"exact_balance": {}},
             "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
         })

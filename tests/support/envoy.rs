@@ -29,6 +29,8 @@ pub struct Envoy {
     directory: TempDir,
     setup: Setup,
     process: Process,
+    /// Those that the process took over from.
+    former: Vec<Process>,
 }
 
 /// An Envoy that did not want to start.
@@ -64,22 +66,30 @@ impl Envoy {
         let bootstrap = setup.write_bootstrap(path);
         setup.write_clusters(path);
         setup.write_listeners(path);
-        let process = Process::start(path, &bootstrap, &setup);
-        let start = Instant::now();
-        let admin = loop {
-            if let Some(status) = process.ended() {
-                return Err(Refusal { status, log: read(&path.join("envoy.log")) });
-            }
-            let address = read(&path.join("admin.txt")).trim().parse();
-            if let Some(address) = address.ok().filter(|address| is_ready(*address)) {
-                break address;
-            }
-            assert!(start.elapsed() < wait::DEADLINE, "Envoy is not ready:\n{}", read(&path.join("envoy.log")));
-            thread::sleep(Duration::from_millis(10));
-        };
-        let mut envoy = Envoy { admin, ports: HashMap::new(), directory, setup, process };
+        let (process, admin) = Process::start(path, &bootstrap, &setup, 0)?;
+        let mut envoy = Envoy { admin, ports: HashMap::new(), directory, setup, process, former: Vec::new() };
         envoy.ports = envoy.listening();
         Ok(envoy)
+    }
+
+    /// Lets a new process take over the listeners while this one serves (a hot restart). Needs [`Setup::hot_restart`].
+    /// The former process ends by itself, see [`Envoy::await_takeover`].
+    ///
+    /// # Panics
+    ///
+    /// If the new process does not start.
+    pub fn restart(&mut self) {
+        let epoch = self.former.len() + 1;
+        let bootstrap = self.setup.write_bootstrap(self.directory.path());
+        let started = Process::start(self.directory.path(), &bootstrap, &self.setup, epoch);
+        let (process, admin) = started.unwrap_or_else(|refusal| panic!("the new process ended:\n{}", refusal.log));
+        self.former.push(std::mem::replace(&mut self.process, process));
+        self.admin = admin;
+    }
+
+    /// Waits until every former process has ended.
+    pub fn await_takeover(&self) {
+        wait::until_true("the former process ends", || self.former.iter().all(|process| process.ended().is_some()));
     }
 
     /// The process ID.
@@ -181,7 +191,7 @@ impl Envoy {
 
     /// Everything that Envoy wrote to its log so far.
     pub fn log(&self) -> String {
-        read(&self.directory.path().join("envoy.log"))
+        (0..=self.former.len()).map(|epoch| read(&self.directory.path().join(name_of(epoch, "envoy.log")))).collect()
     }
 
     /// The lines of the access log so far.
@@ -209,7 +219,13 @@ impl Envoy {
     /// With the lines of the log that tell what happened.
     pub fn assert_healthy(&self) {
         assert!(self.process.ended().is_none(), "Envoy ended:\n{}", self.log());
-        let log = self.log();
+        let deaths = self.deaths();
+        assert!(deaths.is_empty(), "something died in a VM:\n{}", deaths.join("\n"));
+        assert_eq!(client::exchange(self.admin, &Request::get("/ready"), &[]).unwrap().status, 200);
+    }
+
+    /// The lines of the log that tell of a VM that died, and the counters.
+    pub fn deaths(&self) -> Vec<String> {
         let traps = [
             "Function: proxy_",
             "panicked",
@@ -222,14 +238,16 @@ impl Envoy {
             "wasm backtrace",
             "VM reload",
         ];
-        let lines: Vec<&str> = log.lines().filter(|line| traps.iter().any(|trap| line.contains(trap))).collect();
-        assert!(lines.is_empty(), "something died in a VM:\n{}", lines.join("\n"));
-        let stats = self.admin("/stats?filter=wasm");
+        let (log, stats) = (self.log(), self.admin("/stats?filter=wasm"));
+        let lines = log.lines().filter(|line| traps.iter().any(|trap| line.contains(trap)));
         let bad = |line: &&str| (line.contains("vm_reload") || line.contains("failed")) && !line.ends_with(": 0");
-        let bad: Vec<&str> = stats.lines().filter(bad).collect();
-        assert!(bad.is_empty(), "a VM was lost: {bad:?}");
-        assert_eq!(client::exchange(self.admin, &Request::get("/ready"), &[]).unwrap().status, 200);
+        lines.chain(stats.lines().filter(bad)).map(str::to_owned).collect()
     }
+}
+
+/// The name of a file of a process: each one that takes over has its own.
+fn name_of(epoch: usize, name: &str) -> String {
+    if epoch == 0 { name.to_owned() } else { format!("{epoch}-{name}") }
 }
 
 fn is_ready(admin: SocketAddr) -> bool {
@@ -261,15 +279,45 @@ struct Process {
 }
 
 impl Process {
-    fn start(directory: &Path, bootstrap: &Path, setup: &Setup) -> Process {
+    /// Starts the process and waits until it serves, or ends. Gives the address of its admin interface too.
+    fn start(
+        directory: &Path,
+        bootstrap: &Path,
+        setup: &Setup,
+        epoch: usize,
+    ) -> Result<(Process, SocketAddr), Refusal> {
+        let process = Process::spawn(directory, bootstrap, setup, epoch);
+        let log = || read(&directory.join(name_of(epoch, "envoy.log")));
+        let start = Instant::now();
+        loop {
+            if let Some(status) = process.ended() {
+                return Err(Refusal { status, log: log() });
+            }
+            let address = read(&directory.join(name_of(epoch, "admin.txt"))).trim().parse();
+            if let Some(address) = address.ok().filter(|address| is_ready(*address)) {
+                return Ok((process, address));
+            }
+            assert!(start.elapsed() < wait::DEADLINE, "Envoy is not ready:\n{}", log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn spawn(directory: &Path, bootstrap: &Path, setup: &Setup, epoch: usize) -> Process {
         let envoy = required("ENVOY", "the Envoy binary");
         let mut command = setup.host.as_ref().map_or_else(|| Command::new(&envoy), |host| host.command(&envoy));
-        let file = |name: &str| directory.join(name);
+        let file = |name: &str| directory.join(name_of(epoch, name));
+        let base_id = directory.join("base-id.txt");
+        match (setup.hot_restart, epoch) {
+            (false, _) => command.arg("--disable-hot-restart"),
+            // One that no other Envoy on this machine has.
+            (true, 0) => command.arg("--use-dynamic-base-id").arg("--base-id-path").arg(&base_id),
+            (true, _) => command.args(["--base-id", read(&base_id).trim(), "--restart-epoch", &epoch.to_string()]),
+        };
         command
-            .args(["--disable-hot-restart", "--log-level", &setup.log_level, "--file-flush-interval-msec", "20"])
+            .args(["--log-level", &setup.log_level, "--file-flush-interval-msec", "20"])
             .args(["--concurrency", &setup.concurrency.to_string()])
-            // Ten minutes otherwise, for as long as which a replaced listener lives on.
-            .args(["--drain-time-s", "1", "--parent-shutdown-time-s", "2"])
+            .args(["--drain-strategy", "immediate", "--drain-time-s", &setup.drain_seconds.to_string()])
+            .args(["--parent-shutdown-time-s", &(setup.drain_seconds + 1).to_string()])
             .arg("-c")
             .arg(bootstrap)
             .arg("--admin-address-path")

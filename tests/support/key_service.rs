@@ -133,9 +133,23 @@ impl From<KeyAnswer> for Answer {
     }
 }
 
+/// What is wrong with a key service as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing listens.
+    Killed,
+    /// It takes requests and never answers.
+    Hung,
+    /// A byte of the answer a second.
+    Trickling,
+    /// 200 with a page for people.
+    Wrong,
+}
+
 /// A key service that is ended when this is dropped.
 pub struct KeyService {
-    server: Server,
+    address: SocketAddr,
+    server: Mutex<Option<Server>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -143,6 +157,8 @@ pub struct KeyService {
 struct State {
     answers: HashMap<String, Answer>,
     received: Vec<Received>,
+    fault: Option<Fault>,
+    forgotten: usize,
 }
 
 impl KeyService {
@@ -155,8 +171,26 @@ impl KeyService {
     pub fn start_at(address: IpAddr) -> KeyService {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = state.clone();
-        let server = Server::start_at(address, move |request| answer(request, shared.clone()));
-        KeyService { server, state }
+        let server = Server::start_at(SocketAddr::new(address, 0), move |request| answer(request, shared.clone()));
+        KeyService { address: server.address, server: Mutex::new(Some(server)), state }
+    }
+
+    /// From now on something is wrong with all of it, or nothing any more.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.state.lock().unwrap().fault = fault;
+        let mut server = self.server.lock().unwrap();
+        if fault == Some(Fault::Killed) {
+            *server = None;
+        } else if server.is_none() {
+            let shared = self.state.clone();
+            *server = Some(Server::start_at(self.address, move |request| answer(request, shared.clone())));
+        }
+    }
+
+    /// Forgets the requests so far, but not how many they were.
+    pub fn forget_received(&self) {
+        let state = &mut *self.state.lock().unwrap();
+        state.forgotten += std::mem::take(&mut state.received).len();
     }
 
     /// A service that gives the answers of the table.
@@ -170,7 +204,7 @@ impl KeyService {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.server.address
+        self.address
     }
 
     /// Sets the answer at a path, for requests from now on.
@@ -195,7 +229,8 @@ impl KeyService {
 
     /// How many requests arrived so far.
     pub fn total(&self) -> usize {
-        self.state.lock().unwrap().received.len()
+        let state = self.state.lock().unwrap();
+        state.forgotten + state.received.len()
     }
 
     /// How many requests for a path arrived so far.
@@ -225,7 +260,14 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Respons
         let mut state = state.lock().unwrap();
         let answer = state.answers.get(&received.path).cloned();
         state.received.push(received);
-        answer.unwrap_or_else(|| Answer::new(404, r#"{"error":"no such key"}"#))
+        let answer = answer.unwrap_or_else(|| Answer::new(404, r#"{"error":"no such key"}"#));
+        match state.fault {
+            // Whoever got through before the server ended.
+            Some(Fault::Killed | Fault::Hung) => Answer::never(),
+            Some(Fault::Trickling) => answer.trickled(Duration::from_secs(1)),
+            Some(Fault::Wrong) => Answer::new(200, "<html><title>It works</title></html>"),
+            None => answer,
+        }
     };
     answer.give().await
 }

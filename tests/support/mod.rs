@@ -13,6 +13,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     reason = "test support: each test crate uses a part of it, and a wrong assumption shall end the test"
 )]
 
@@ -24,7 +25,10 @@ pub mod envoy;
 pub mod exchange;
 pub mod h2_client;
 pub mod key_service;
+pub mod machine;
 pub mod manifests;
+pub mod markdown;
+pub mod memory;
 pub mod packages;
 pub mod reference;
 pub mod rig;

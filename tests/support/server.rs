@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use hyper::body::Incoming;
@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::exchange::Scripted;
+use super::wait;
 
 /// The runtime of all servers and HTTP/2 clients of a test process.
 pub fn runtime() -> &'static Runtime {
@@ -36,16 +37,16 @@ impl Server {
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Scripted>> + Send + 'static,
     {
-        Server::start_at(Ipv4Addr::LOCALHOST.into(), handler)
+        Server::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), handler)
     }
 
-    /// Starts to serve on a free port of this address.
-    pub fn start_at<H, F>(address: IpAddr, handler: H) -> Server
+    /// Starts to serve at this address, as soon as whoever had it before is gone.
+    pub fn start_at<H, F>(address: SocketAddr, handler: H) -> Server
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Scripted>> + Send + 'static,
     {
-        let listener = runtime().block_on(TcpListener::bind((address, 0))).unwrap();
+        let listener = wait::until("the address is free", || runtime().block_on(TcpListener::bind(address)).ok());
         Server { address: listener.local_addr().unwrap(), accepting: runtime().spawn(accept(listener, handler)) }
     }
 }

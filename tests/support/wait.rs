@@ -22,6 +22,18 @@ pub fn until<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Asks every few milliseconds until the answer is yes, or this time is over. Gives the last answer.
+pub fn within(time: Duration, mut answer: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !answer() {
+        if start.elapsed() >= time {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
 /// Asks every few milliseconds until the answer is yes.
 ///
 /// # Panics

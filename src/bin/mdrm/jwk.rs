@@ -10,7 +10,8 @@ use jwt_compact::jwk::JsonWebKey;
 use jwt_compact::{Algorithm, AlgorithmSignature};
 use mdrm_authz::jose::algorithm::Alg;
 use mdrm_authz::jose::xmldsig::SignatureMethod;
-use p384::ecdsa::signature::{RandomizedSigner as _, Signer as _};
+use p384::ecdsa::signature::Signer as _;
+use p384::elliptic_curve::Generate as _;
 use rand_core::{OsRng, RngCore as _};
 use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 use serde_json::{Map, Value, json};
@@ -36,13 +37,13 @@ impl PrivateJwk {
                 ec_members("P-256", point.as_bytes(), &key.to_bytes())
             }
             Alg::Es384 => {
-                let key = p384::ecdsa::SigningKey::random(&mut OsRng);
-                let point = key.verifying_key().to_encoded_point(false);
+                let key = p384::ecdsa::SigningKey::generate();
+                let point = key.verifying_key().to_sec1_point(false);
                 ec_members("P-384", point.as_bytes(), &key.to_bytes())
             }
             Alg::Es512 => {
-                let key = p521::ecdsa::SigningKey::random(&mut OsRng);
-                let point = p521::ecdsa::VerifyingKey::from(&key).to_encoded_point(false);
+                let key = p521::ecdsa::SigningKey::generate();
+                let point = key.verifying_key().to_sec1_point(false);
                 ec_members("P-521", point.as_bytes(), &key.to_bytes())
             }
             Alg::EdDsa => {
@@ -124,7 +125,8 @@ impl PrivateJwk {
             }
             Alg::Es512 => {
                 let key = p521::ecdsa::SigningKey::from_slice(&self.scalar()?)?;
-                Ok(key.sign_with_rng(&mut OsRng, message).to_bytes().to_vec())
+                let signature: p521::ecdsa::Signature = key.sign(message);
+                Ok(signature.to_bytes().to_vec())
             }
             Alg::EdDsa => self.sign_as(&Ed25519, message),
             Alg::Hs256 => self.sign_as(&Hs256, message),
@@ -166,7 +168,7 @@ fn encode(bytes: &[u8]) -> String {
 /// `point` is uncompressed (SEC 1 section 2.3.3): a tag, then x and y of equal length.
 fn ec_members(crv: &str, point: &[u8], scalar: &[u8]) -> Value {
     let coordinates = point.get(1..).unwrap_or_default();
-    let (x, y) = coordinates.split_at(coordinates.len() / 2);
+    let (x, y) = coordinates.split_at_checked(coordinates.len() / 2).unwrap_or_default();
     json!({"kty": "EC", "crv": crv, "x": encode(x), "y": encode(y), "d": encode(scalar)})
 }
 

@@ -3,6 +3,7 @@
 
 mod advice;
 mod check_config;
+mod effective;
 mod explain;
 mod jwk;
 mod keygen;

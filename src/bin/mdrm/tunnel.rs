@@ -1,8 +1,8 @@
 //! Master keys and Trust Tunnel bodies: making them, reading them, sealing with them.
 
-use aes_gcm::aead::{AeadInPlace as _, KeyInit as _};
+use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
 use aes_gcm::{Aes256Gcm, Nonce};
-use aes_kw::KekAes256;
+use aes_kw::KwAes256;
 use anyhow::{Context as _, Result, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -62,7 +62,7 @@ impl NamedMasterKey {
         let (content_key, encrypted_key) = self.content_key()?;
         let iv: Zeroizing<[u8; 12]> = random();
         let tag = Aes256Gcm::new((&*content_key).into())
-            .encrypt_in_place_detached(&Nonce::from(*iv), header.as_bytes(), &mut text)
+            .encrypt_inout_detached(&Nonce::from(*iv), header.as_bytes(), (&mut *text).into())
             .map_err(|_| anyhow!("the payload is too long"))?;
         let parts = [&*encrypted_key, &*iv, &text, &tag].map(|part| URL_SAFE_NO_PAD.encode(part));
         Ok(format!("{header}.{}", parts.join(".")))
@@ -75,8 +75,8 @@ impl NamedMasterKey {
             KeyManagement::A256Kw => {
                 let content_key = random();
                 let mut wrapped = vec![0; KEY_BYTES + aes_kw::IV_LEN];
-                let kek = KekAes256::new((&*self.secret).into());
-                kek.wrap(content_key.as_slice(), &mut wrapped)
+                let kek = KwAes256::new((&*self.secret).into());
+                kek.wrap_key(content_key.as_slice(), &mut wrapped)
                     .map_err(|error| anyhow!("cannot wrap the key: {error}"))?;
                 Ok((content_key, wrapped))
             }

@@ -143,7 +143,7 @@ proptest! {
             let mut parts = written.split('%');
             decoded.extend(parts.next().unwrap().bytes());
             for part in parts {
-                let (digits, rest) = part.split_at(2);
+                let (digits, rest) = part.split_at_checked(2).unwrap();
                 decoded.push(u8::from_str_radix(digits, 16).unwrap());
                 decoded.extend(rest.bytes());
             }

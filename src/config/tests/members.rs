@@ -39,6 +39,19 @@ fn unknown_members_are_refused_at_every_level() {
 }
 
 #[test]
+fn a_member_without_a_name_is_named_all_the_same() {
+    for (path, text) in [
+        (r#""""#, r#"{"":1}"#),
+        (r#"keys."""#, r#"{"keys":{"cluster":"a","":1}}"#),
+        (r#"services."""#, r#"{"keys":{"cluster":"a"},"services":{"":{}}}"#),
+    ] {
+        let (named, line) = refused_text(text);
+        assert_eq!(named, path, "{line}");
+        assert!(line.starts_with(&format!("configuration refused: {path}: unknown field")), "{line}");
+    }
+}
+
+#[test]
 fn wrong_types_are_refused() {
     for (path, wrong) in [
         ("keys.cluster", json!(7)),

@@ -12,6 +12,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     unreachable_pub,
     reason = "as in tests, a wrong assumption shall end the simulation"
 )]

@@ -14,8 +14,8 @@ use crate::report::Report;
 use crate::run::{self, Bench, CaseTurns};
 use crate::statistics::estimate;
 use crate::support::key_service::KeyService;
+use crate::support::markdown::table;
 use crate::support::signer::{Alg, CPIX, OWNER, SigningKey};
-use crate::table::table;
 use crate::traffic::{REPEATED, now, post, token};
 
 /// Sizes of documents in KiB without a signature, and how many times fewer requests of them are sent.

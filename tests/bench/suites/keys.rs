@@ -8,7 +8,6 @@ use std::thread;
 
 use serde_json::json;
 
-use super::memory::{linear_memory, resident};
 use super::{Files, module};
 use crate::case::{Case, Expected, Request};
 use crate::lane::{self, Lane, wasm};
@@ -19,8 +18,9 @@ use crate::report::Report;
 use crate::run::{self, Bench, CaseTurns};
 use crate::statistics::{Figure, estimate};
 use crate::support::key_service::{Answer, KeyService};
+use crate::support::markdown::table;
+use crate::support::memory::{linear_memories, resident};
 use crate::support::signer::{Alg, Document, SigningKey};
-use crate::table::table;
 use crate::traffic::{license, now, token};
 use popularity::{Random, Zipf};
 
@@ -121,7 +121,7 @@ pub fn run(bench: Bench, machine: &Machine) -> Result<Files, String> {
         }
         holdings.push(Holding {
             population: *population,
-            linear: linear_memory(pid)?,
+            linear: linear_memories(pid)?[0],
             resident: resident(pid)?,
             fetches,
         });

@@ -6,7 +6,6 @@ mod empty;
 mod filters;
 mod in_vm;
 mod keys;
-mod memory;
 mod observability;
 mod operations;
 mod session;

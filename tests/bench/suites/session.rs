@@ -11,9 +11,9 @@ use crate::proxy::Proxy;
 use crate::report::Report;
 use crate::run::{self, Bench, CaseTurns};
 use crate::support::key_service::{Answer, KeyService};
+use crate::support::markdown::table;
 use crate::support::session::{AUDIENCE, ISSUER};
 use crate::support::signer::{Alg, Document, SigningKey};
-use crate::table::table;
 use crate::traffic::{first_seen, repeated};
 
 const ES256: Lane = Lane("mdrm-authz, ES256 session");

@@ -11,9 +11,9 @@ use crate::report::Report;
 use crate::run::{self, Bench, CaseTurns};
 use crate::statistics::estimate;
 use crate::support::key_service::{Answer, KeyService};
+use crate::support::markdown::table;
 use crate::support::signer::{Alg, Document, SigningKey};
 use crate::support::tunnel::{KeyManagement, MEDIA_TYPE, MasterKey, Tunnel};
-use crate::table::table;
 use crate::traffic::{REPEATED, now, post, token};
 
 /// Sizes of tunnel bodies in KiB, and how many times fewer requests of them are sent.

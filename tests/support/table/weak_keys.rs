@@ -5,6 +5,12 @@ use serde_json::json;
 use super::key_documents::Add;
 use crate::support::signer::{Alg, Document, base64url, from_base64url};
 
+/// The product of two primes as the broken generator makes them: `k * M + (65537^a mod M)`, `M` the product of the first 126 primes.
+const FACTORABLE: &str = "xQacjO4otwgaboRIrt1KEusiJUKTMmSgrfDfcBydmVv3fglcQKXZgqkw8zwOKZa2enEFpzZRfIHzFSgA4rO8IgTKTNYKXkw-1san\
+    NZD3I_G8ebwDK3IFMxTWHbUz1oR_GowaARIWSTjRakbHjZvRVoJgJYXL231NQtc9EHJxpbh5ZvY-IwjpTHdLdetVFydsaU82MDkJ\
+    x-4dWN7CPloGMa2Jg0ZNXsR66RNNFaflG1Wi76-mtTD2ViM3wEp9oxc18OCWouNt7nVoJ7Ijo-pzbxKq-Dr-K0Qa-Ko02CLMH4oD\
+    76BOczcfAj0juca31ryIN12SBBAjB1L3rw1Axby-5w";
+
 pub(super) fn add(add: &mut Add<'_>) {
     weak_rsa(add);
     broken_points(add);
@@ -25,6 +31,9 @@ fn weak_rsa(add: &mut Add<'_>) {
         let mut modulus = from_base64url(jwk["n"].as_str().unwrap());
         *modulus.last_mut().unwrap() &= 0xfe;
         jwk.with("n", json!(base64url(&modulus)))
+    });
+    add(false, rs256, "attack 50: RSA with a modulus that can be factored (CVE-2017-15361) is 504", &|jwk| {
+        jwk.with("n", json!(FACTORABLE))
     });
     for (name, exponent) in [
         ("0", vec![0]),

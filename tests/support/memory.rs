@@ -6,12 +6,13 @@ use std::fs;
 /// part in use is at its beginning and can be written, the rest cannot be touched.
 const RESERVED: u64 = 8 << 30;
 
-/// Bytes of the largest linear memory of a VM in this process: what `memory.size` says in that VM.
+/// Bytes of the linear memory of each VM in this process, the largest first: what `memory.size` says in that VM. Besides
+/// the VM of each worker there is one on the main thread, and one that the others are made from.
 ///
 /// # Errors
 ///
 /// If there is none, as in another engine or release of V8.
-pub fn linear_memory(pid: u32) -> Result<u64, String> {
+pub fn linear_memories(pid: u32) -> Result<Vec<u64>, String> {
     let path = format!("/proc/{pid}/maps");
     let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     let mappings: Vec<_> = text.lines().filter_map(Mapping::parse).collect();
@@ -20,7 +21,9 @@ pub fn linear_memory(pid: u32) -> Result<u64, String> {
         let is_memory = used.rights == "rw-p" && rest.rights == "---p" && used.end == rest.start;
         (is_memory && rest.end - used.start == RESERVED).then_some(used.end - used.start)
     });
-    used.max().ok_or_else(|| format!("{path} shows no linear memory of a VM"))
+    let mut used: Vec<u64> = used.collect();
+    used.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
+    if used.is_empty() { Err(format!("{path} shows no linear memory of a VM")) } else { Ok(used) }
 }
 
 /// Bytes of the process that are in memory.
