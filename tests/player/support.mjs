@@ -68,6 +68,18 @@ export class Viewer {
     assert.match(await this.state(), /playing|ended|loading/, await this.notice());
   }
 
+  /** Pauses the film at its beginning until `done()`, and goes on shortly before the second part: no player has asked for its key yet. */
+  async hold(done) {
+    await this.reach(0.5);
+    await this.page.evaluate(() => document.querySelector("#screen video").pause());
+    await done();
+    await this.page.evaluate((position) => {
+      const video = document.querySelector("#screen video");
+      video.currentTime = position;
+      video.play();
+    }, SECOND_PART - 3);
+  }
+
   /** Waits for the page's state: loading, playing, ended, refused, failed. */
   async settle(state) {
     await this.page.waitForSelector(`body[data-state=${state}]`);
@@ -103,6 +115,21 @@ export class Viewer {
   }
 }
 
+/** Lets the players wait for each other: once all have come, `act` is done, and they go on. */
+export function rendezvous(act) {
+  let missing = PLAYERS.length;
+  let meet;
+  const met = new Promise((resolve, reject) => {
+    meet = resolve;
+    setTimeout(() => reject(new Error("not all players came")), DEADLINE).unref();
+  });
+  return () => {
+    missing -= 1;
+    if (missing === 0) meet(act());
+    return met;
+  };
+}
+
 /** Does the same for each player at once, with a tab each. */
 export async function withEachPlayer(act) {
   const results = await Promise.allSettled(PLAYERS.map(async (player) => {
@@ -110,8 +137,7 @@ export async function withEachPlayer(act) {
     try {
       await act(viewer, player);
     } catch (error) {
-      error.message = `${player}: ${error.message}\n${await viewer.notice()}\n${(await viewer.history()).join("\n")}`;
-      throw error;
+      throw new Error(`${player}: ${error.message}\n${await viewer.notice()}\n${(await viewer.history()).join("\n")}`, { cause: error });
     } finally {
       await viewer.close();
     }
