@@ -1,13 +1,18 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo test differential forced-panic wasm sbom oci fuzz bench soak lint help
+.PHONY: demo player test test-players differential forced-panic wasm sbom oci fuzz bench soak mutants lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
 	envoy/demo.sh
 
+player: wasm ## a page on port 8080 (PORT) that plays encrypted video through Envoy, with four players from npm, until interrupted
+	cargo build --locked --bin mdrm
+	envoy/player/prepare.sh
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && exec node envoy/player/serve.mjs
+
 # The module of the tests comes first: it is built in the same place, and what is built last is up to date afterwards.
-test: differential forced-panic wasm sbom ## all tests: native, and in a real Envoy
+test: differential forced-panic wasm sbom ## all tests: native, in a real Envoy, and with real players in Chromium (not with MDRM_NO_BROWSER=1)
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
 	export MDRM_WASM_DIFFERENTIAL="$(CURDIR)/target/mdrm_authz_differential.wasm" && \
 	export MDRM_WASM_FORCED_PANIC="$(CURDIR)/target/mdrm_authz_forced_panic.wasm" && \
@@ -18,6 +23,12 @@ test: differential forced-panic wasm sbom ## all tests: native, and in a real En
 	fi
 	DEMO_ONCE=1 $(MAKE) demo
 	tests/reproducible.sh
+	@if [ -n "$(MDRM_NO_BROWSER)" ]; then echo "MDRM_NO_BROWSER is set: no player was tested"; else $(MAKE) test-players; fi
+
+test-players: wasm ## the players alone, in headless Chromium
+	cargo build --locked --bin mdrm
+	envoy/player/prepare.sh --tests
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && node --test --test-reporter=spec tests/player/all.test.mjs
 
 differential forced-panic:
 	envoy/build-wasm.sh $@
@@ -48,12 +59,15 @@ soak: forced-panic wasm ## mixed traffic for MINUTES (10), and faults one by one
 	export SOAK_MINUTES=$(or $(MINUTES),10) SOAK_RATE=$(or $(RATE),3000) CARGO_PROFILE_DEV_OPT_LEVEL=2 && \
 	cargo bench --locked --profile dev --bench soak -- $(PARTS)
 
+mutants: ## break rules of the decision table one at a time (NAMES): each must turn a test red; tests/mutations/results.md
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && tests/mutations/run.py $(NAMES)
+
 lint: ## formatting, clippy on both targets, documentation, shell scripts, licences
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	envoy/build-wasm.sh clippy
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
-	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/wasm-ld tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/player/*.sh envoy/prometheus/*.sh envoy/wasm-ld tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 # Not the advisories: their database is a download that not every network allows.
 	@if cargo deny --version >/dev/null 2>&1; then \
 		cargo deny --locked check --hide-inclusion-graph licenses bans sources && \

@@ -172,7 +172,7 @@ for port in 9901 10000 10001 10002 10003; do
 done
 
 mkdir -p target
-"$envoy" -c envoy/envoy.yaml --disable-hot-restart --concurrency 2 --log-level warning --component-log-level wasm:info >"$log" 2>&1 &
+"$envoy" -c envoy/envoy.yaml --disable-hot-restart --concurrency 2 --log-level warning --component-log-level wasm:info --file-flush-interval-msec 500 >"$log" 2>&1 &
 envoy_pid=$!
 trap 'kill "$envoy_pid" 2>/dev/null || true; wait "$envoy_pid" 2>/dev/null || true' EXIT
 

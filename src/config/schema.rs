@@ -168,15 +168,15 @@ fn add_to_description(schema: &mut Map<String, Value>, sentence: &str) {
     schema.insert("description".to_owned(), said.into());
 }
 
-/// As an operator would write it: in the largest unit that it is a whole number of.
+/// As an operator would write it: in the largest unit that it is a whole number of, but a minute in seconds.
 fn spelled(duration: Duration) -> String {
     let millis = duration.as_millis();
     let units = [(3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
-    let unit = units.into_iter().find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit));
-    unit.map_or_else(
-        || "0s".to_owned(),
-        |(unit, name)| format!("{}{name}", millis.checked_div(unit).unwrap_or_default()),
-    )
+    let fits = |(unit, _): &(u128, &str)| millis > 0 && millis != 60_000 && millis.is_multiple_of(*unit);
+    match units.into_iter().find(fits) {
+        Some((unit, name)) => format!("{}{name}", millis.checked_div(unit).unwrap_or_default()),
+        None => format!("{}s", duration.as_secs()),
+    }
 }
 
 /// The default.

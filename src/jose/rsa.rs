@@ -218,7 +218,7 @@ mod tests {
 
     /// Each of the encoded message's bits in turn.
     fn flipped(encoded: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-        (0..encoded.len() * 8).map(|bit| {
+        (0..encoded.len().saturating_mul(8)).map(|bit| {
             let mut flipped = encoded.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
             flipped

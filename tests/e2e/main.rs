@@ -18,16 +18,20 @@ mod capabilities;
 mod carriage;
 mod config;
 mod cpix;
+mod dashboards;
 mod decisions;
 mod differential;
+mod documents;
 #[path = "../soak/faults/mod.rs"]
 mod faults;
 mod hardening;
 mod keys;
+mod leaks;
 #[path = "../soak/load/mod.rs"]
 mod load;
 mod metrics;
 mod module;
+mod mutations;
 mod outage;
 mod pieces;
 mod reply;

@@ -1,11 +1,15 @@
 //! `mdrm check-config`: says what the filter would say, and shows every member as the filter uses it.
 
+mod broken;
+
 use std::io::Write;
 use std::process::{Command, Output};
 
+use mdrm_authz::config::Config;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
+use crate::support::documents;
 use crate::support::signer::Document;
 use crate::support::table::Plugin;
 
@@ -68,4 +72,93 @@ fn a_refusal_is_that_of_the_filter_and_shows_no_secret() {
     let (shown, _) = effective(&json!({"keys": {"cluster": "keys", "headers": {"authorization": "topsecret"}}}));
     assert_eq!(shown["keys"]["headers"], json!({"authorization": "<redacted>"}));
     assert!(!check("{").status.success());
+}
+
+#[test]
+fn every_example_of_the_documents_is_accepted_by_tool_and_schema() {
+    let schema = jsonschema::validator_for(&Config::schema()).unwrap();
+    let mut examples = 0;
+    for document in documents::guides().into_iter().chain(["envoy/envoy.yaml".into()]) {
+        for configuration in documents::plugin_configurations(&documents::read(&document)) {
+            let Output { status, stderr, .. } = check(&configuration.to_string());
+            let refusal = String::from_utf8_lossy(&stderr);
+            assert!(status.success(), "{}: {configuration}: {refusal}", document.display());
+            let fault = schema.validate(&configuration).err();
+            assert!(fault.is_none(), "{}: {configuration}: {fault:?}", document.display());
+            examples += 1;
+        }
+    }
+    assert!(examples >= 4, "the documents have lost examples: {examples}");
+}
+
+#[test]
+fn the_schema_accepts_every_configuration_of_the_table() {
+    let schema = jsonschema::validator_for(&Config::schema()).unwrap();
+    for plugin in Plugin::ALL {
+        let fault = schema.validate(&plugin.configuration()).err().map(|fault| fault.to_string());
+        assert_eq!(fault, None, "{plugin:?}");
+    }
+}
+
+#[test]
+fn the_table_of_members_in_the_reference_says_what_the_schema_says() {
+    let reference = documents::read("envoy/README.md");
+    let schema = Config::schema();
+    let mut rows = 0;
+    for (path, member) in members(&schema, "") {
+        let (parent, name) = path.rsplit_once('.').unwrap_or(("", &path));
+        // `session.keys` and `trust_tunnel.keys` have one row each for all their members.
+        if parent.ends_with(".keys") {
+            assert!(reference.contains(&format!("`{name}`")), "{path} is not in the reference");
+            continue;
+        }
+        // A row names its members in its first cell, `.name` for a further one of the same parent.
+        let line = reference.lines().filter(|line| line.starts_with("| `")).find(|line| {
+            let cell = line.split(" | ").next().unwrap();
+            let further = cell.contains(&format!("`{parent}.")) && cell.contains(&format!("`.{name}`"));
+            cell.contains(&format!("`{path}`")) || cell.contains(&format!("`{path}[]`")) || further
+        });
+        let line = line.unwrap_or_else(|| panic!("no row for {path}"));
+        rows += 1;
+        let default = match &member["default"] {
+            Value::String(text) => format!("`{text}`"),
+            Value::Null => continue,
+            other => format!("`{other}`"),
+        };
+        assert!(line.contains(&default), "{path}: {default} is not in {line}");
+        let range =
+            member["description"].as_str().unwrap().rsplit_once("From ").map(|(_, range)| range.trim_end_matches('.'));
+        let Some((low, high)) = range.and_then(|range| range.split_once(" to ")) else { continue };
+        let spaced = |text: &str| {
+            let unit = text.find(|c: char| c.is_ascii_alphabetic());
+            let (number, unit) = unit.map_or((text, ""), |at| text.split_at(at));
+            let unit = if unit == "m" { "min" } else { unit };
+            format!("{number} {unit}").trim().to_owned()
+        };
+        // People write what is easiest to read: 1 KiB for 1024.
+        let written = |text: &str| match text {
+            "1024" => "1 KiB".to_owned(),
+            "8388608" => "8 MiB".to_owned(),
+            "0s" => "0".to_owned(),
+            other => spaced(other),
+        };
+        for end in [low, high] {
+            assert!(line.contains(&written(end)), "{path}: {end} is not in {line}");
+        }
+    }
+    assert!(rows > 25, "{rows} rows are too few");
+}
+
+/// Every member of the configuration by its path, those of objects and lists included.
+fn members(schema: &Value, at: &str) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+        if member["properties"].is_object() && path != "keys.inline" {
+            found.extend(members(member, &path));
+        } else {
+            found.push((path, member.clone()));
+        }
+    }
+    found
 }

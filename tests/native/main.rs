@@ -11,6 +11,7 @@
     reason = "a test that meets something unexpected shall end"
 )]
 
+mod attack_list;
 mod check_config;
 mod corpus;
 mod cpix;

@@ -55,3 +55,49 @@ pub fn plugin_configurations(text: &str) -> Vec<Value> {
 pub fn demo_plugin() -> Value {
     plugin_configurations(&read("envoy/envoy.yaml")).swap_remove(0)
 }
+
+/// A block of commands in a document.
+#[derive(Debug)]
+pub struct Block {
+    /// The number of its first line.
+    pub line: usize,
+    /// Each command with the lines that are shown below it. In those `…` stands for anything.
+    pub commands: Vec<(String, Vec<String>)>,
+    /// Why it cannot be run here: what `<!-- not run: … -->` above it says.
+    pub not_run: Option<String>,
+}
+
+/// The blocks of commands (` ```console `) of a document.
+pub fn console_blocks(markdown: &str) -> Vec<Block> {
+    let lines: Vec<&str> = markdown.lines().collect();
+    let starts = lines.iter().enumerate().filter(|(_, line)| line.trim() == "```console");
+    let block = |at: usize| {
+        let mut commands: Vec<(String, Vec<String>)> = Vec::new();
+        for line in lines[at + 1..].iter().take_while(|line| line.trim() != "```") {
+            match (line.strip_prefix("$ "), commands.last_mut()) {
+                (Some(command), _) => commands.push((command.to_owned(), Vec::new())),
+                (None, Some((command, _))) if command.ends_with('\\') => {
+                    command.push('\n');
+                    command.push_str(line);
+                }
+                (None, Some((_, shown))) => shown.push((*line).to_owned()),
+                (None, None) => panic!("line {}: a block of commands starts with one: {line}", at + 2),
+            }
+        }
+        let marker = at.checked_sub(1).and_then(|above| lines[above].strip_prefix("<!-- not run: "));
+        let not_run = marker.and_then(|marker| marker.strip_suffix(" -->")).map(str::to_owned);
+        Block { line: at + 1, commands, not_run }
+    };
+    starts.map(|(at, _)| block(at)).collect()
+}
+
+/// Whether some line of `output` is what a document shows as `line`.
+pub fn is_shown(line: &str, output: &str) -> bool {
+    output.lines().any(|given| {
+        let mut rest = Some(given);
+        for piece in line.trim().split('…') {
+            rest = rest.and_then(|rest| rest.split_once(piece)).map(|(_, after)| after);
+        }
+        rest.is_some()
+    })
+}

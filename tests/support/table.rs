@@ -1,5 +1,5 @@
-//! The table of requests and decisions. It is checked twice: natively against the core, and through the finished module in a real
-//! Envoy. A row is a sentence; rows whose name starts with `attack N` are bad input, numbered so that none gets lost.
+//! The table of requests and decisions. It is checked three times: natively against the core, by `mdrm explain`, and through the
+//! finished module in a real Envoy. A row is a sentence; rows whose name starts with `attack N` are bad input, numbered so that none gets lost.
 //!
 //! Times are relative to `now` with some seconds of slack, so that the rows hold in a proxy whose clock runs on.
 //!

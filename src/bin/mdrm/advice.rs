@@ -13,7 +13,7 @@ pub(crate) const fn advice(code: Code) -> &'static str {
         }
         Code::Mdrm501 => "get a token, ask again",
         Code::Mdrm502 => "stop; the token is cut, encoded wrongly, sent twice, or beside another one",
-        Code::Mdrm503 => "stop; the token, or its key, is for another service",
+        Code::Mdrm503 => "stop; the token, or its key, is for another service, or no route names the path",
         Code::Mdrm504 => "stop; kid is missing or names no usable key",
         Code::Mdrm505 => {
             "stop; algorithm, signature, issuer, version or a required claim is wrong, or it is a session token"

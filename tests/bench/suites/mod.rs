@@ -6,6 +6,8 @@ mod empty;
 mod filters;
 mod in_vm;
 mod keys;
+mod observability;
+mod operations;
 mod session;
 mod tunnel;
 
@@ -27,13 +29,15 @@ pub struct Suite {
 }
 
 /// All of them.
-pub const SUITES: [Suite; 6] = [
+pub const SUITES: [Suite; 8] = [
     Suite { name: "filters", run: filters::run },
     Suite { name: "in-vm", run: in_vm::run },
     Suite { name: "session", run: session::run },
     Suite { name: "tunnel", run: tunnel::run },
     Suite { name: "cpix", run: cpix::run },
     Suite { name: "keys", run: keys::run },
+    Suite { name: "observability", run: observability::run },
+    Suite { name: "operations", run: operations::run },
 ];
 
 /// The path of the module under test.

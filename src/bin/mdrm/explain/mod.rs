@@ -123,7 +123,8 @@ impl Explain {
         let default = (!self.asked.has_path()).then_some(ServiceName::License);
         if let Some(service) = self.service.or(default) {
             let matcher = Matcher::Prefix("/".into());
-            config.routes.insert(0, Route { matcher, host: None, service: service.into(), drm: None });
+            // Alone: it matches every path.
+            config.routes = vec![Route { matcher, host: None, service: service.into(), drm: None }];
         }
         Ok(config)
     }

@@ -196,8 +196,11 @@ impl<'a> Report<'a> {
         };
         let path = self.facts.head.first(":path").unwrap_or_default();
         let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-        // Nobody said a path.
-        let path = if path == b"/" { String::new() } else { format!(", {}", text(&String::from_utf8_lossy(path))) };
+        // Nobody said a path: another one may have another route, or none.
+        let path = match path {
+            b"/" => " on any path".to_owned(),
+            path => format!(", {}", text(&String::from_utf8_lossy(path))),
+        };
         let route = if self.facts.denied { " (no route names it)" } else { "" };
         let at = date(self.facts.now as f64).unwrap_or_else(|| self.facts.now.to_string());
         let issued = self.facts.issued().map_or_else(String::new, |ago| format!(", token issued {ago}"));

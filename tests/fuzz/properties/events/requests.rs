@@ -76,7 +76,10 @@ pub(super) static REQUESTS: LazyLock<Vec<Request>> = LazyLock::new(|| {
     all
 });
 
-fn post(path: &str, token: Option<&str>, body: &[u8]) -> (Vec<(String, Vec<u8>)>, Option<Vec<u8>>) {
+/// Headers, and the body if there is one.
+type Message = (Vec<(String, Vec<u8>)>, Option<Vec<u8>>);
+
+fn post(path: &str, token: Option<&str>, body: &[u8]) -> Message {
     let pairs = [(":method", "POST"), (":path", path), (":authority", "license.example.com")];
     let pairs = pairs.into_iter().chain(token.map(|token| ("authorization", token)));
     (pairs.map(|(name, value)| (name.to_owned(), value.into())).collect(), Some(body.to_vec()))
@@ -115,8 +118,9 @@ fn seal(token: &str) -> Vec<u8> {
     let mut text = json!({"license_request": "CAQ=", "jwt": token}).to_string().into_bytes();
     let iv = *b"twelve bytes";
     let cipher = Aes256Gcm::new(&SECRET.into());
-    let tag =
-        cipher.encrypt_inout_detached(&Nonce::from(iv), protected.as_bytes(), (&mut *text).into()).expect("seals");
+    let tag = cipher
+        .encrypt_inout_detached(&Nonce::from(iv), protected.as_bytes(), text.as_mut_slice().into())
+        .expect("seals");
     let parts = [&iv[..], &text, &tag].map(|part| URL_SAFE_NO_PAD.encode(part));
     format!("{protected}..{}", parts.join(".")).into_bytes()
 }
