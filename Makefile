@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo player test test-players differential forced-panic wasm sbom oci fuzz bench soak lint help
+.PHONY: demo player test test-players differential forced-panic wasm sbom oci fuzz bench soak mutants lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
@@ -59,12 +59,15 @@ soak: forced-panic wasm ## mixed traffic for MINUTES (10), and faults one by one
 	export SOAK_MINUTES=$(or $(MINUTES),10) SOAK_RATE=$(or $(RATE),3000) CARGO_PROFILE_DEV_OPT_LEVEL=2 && \
 	cargo bench --locked --profile dev --bench soak -- $(PARTS)
 
+mutants: ## break rules of the decision table one at a time (NAMES): each must turn a test red; tests/mutations/results.md
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && tests/mutations/run.py $(NAMES)
+
 lint: ## formatting, clippy on both targets, documentation, shell scripts, licences
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	envoy/build-wasm.sh clippy
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
-	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/player/*.sh envoy/wasm-ld tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/player/*.sh envoy/prometheus/*.sh envoy/wasm-ld tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 # Not the advisories: their database is a download that not every network allows.
 	@if cargo deny --version >/dev/null 2>&1; then \
 		cargo deny --locked check --hide-inclusion-graph licenses bans sources && \

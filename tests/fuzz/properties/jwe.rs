@@ -87,7 +87,8 @@ fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) -> b
         "dir" => encrypted_key.is_empty().then_some(SECRET),
         _ => (encrypted_key.len() == 40).then_some(()).and_then(|()| {
             let mut content_key = [0; 32];
-            KwAes256::new(&SECRET.into()).unwrap_key(encrypted_key, &mut content_key).ok().map(|_| content_key)
+            KwAes256::new(&SECRET.into()).unwrap_key(encrypted_key, &mut content_key).ok()?;
+            Some(content_key)
         }),
     };
     match jwe.decrypt(key) {
