@@ -123,6 +123,7 @@ fn queries_are_taken_apart_as_they_are_meant() {
 #[test]
 fn promtool_takes_the_rules_their_tests_and_each_query_of_the_dashboard() {
     promtool(&["check", "rules", RULES]);
+    promtool(&["check", "config", "envoy/prometheus/prometheus.yml"]);
     promtool(&["test", "rules", "envoy/prometheus/rules_test.yml"]);
     let queries = queries_of_the_dashboard();
     assert!(queries.len() > 30, "{} queries", queries.len());

@@ -6,6 +6,7 @@ mod empty;
 mod filters;
 mod in_vm;
 mod keys;
+mod observability;
 mod operations;
 mod session;
 mod tunnel;
@@ -28,13 +29,14 @@ pub struct Suite {
 }
 
 /// All of them.
-pub const SUITES: [Suite; 7] = [
+pub const SUITES: [Suite; 8] = [
     Suite { name: "filters", run: filters::run },
     Suite { name: "in-vm", run: in_vm::run },
     Suite { name: "session", run: session::run },
     Suite { name: "tunnel", run: tunnel::run },
     Suite { name: "cpix", run: cpix::run },
     Suite { name: "keys", run: keys::run },
+    Suite { name: "observability", run: observability::run },
     Suite { name: "operations", run: operations::run },
 ];
 

@@ -4,6 +4,7 @@
 mod panels;
 mod plot;
 mod prometheus;
+mod recorded;
 mod script;
 
 use super::Files;
@@ -33,7 +34,10 @@ pub fn run(bench: Bench, machine: &Machine) -> Result<Files, String> {
     let panels = panels::of_the_dashboard()?;
     let drawn = panels.into_iter().map(|panel| panel.fill(&prometheus, first.begin, last.end));
     let drawn = drawn.collect::<Result<Vec<_>, _>>()?;
-    Ok(vec![("operations.svg".into(), plot::svg(&drawn, &scenes, machine))])
+    Ok(vec![
+        ("operations.svg".into(), plot::svg(&drawn, &scenes, machine)),
+        ("operations.yml".into(), recorded::file(&prometheus, first.begin, last.end)?),
+    ])
 }
 
 impl Scene {

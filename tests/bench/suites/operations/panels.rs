@@ -57,7 +57,7 @@ pub fn of_the_dashboard() -> Result<Vec<Panel>, String> {
 
 /// A query with values for the dashboard's variables.
 fn filled(query: &str) -> String {
-    let variables = [("$__rate_interval", "6s"), ("$job", ".*"), ("$instance", ".*"), ("$prefix", "proxy")];
+    let variables = [("$__rate_interval", "10s"), ("$job", ".*"), ("$instance", ".*"), ("$prefix", "proxy")];
     variables.iter().fold(query.to_owned(), |query, (name, value)| query.replace(name, value))
 }
 
