@@ -259,7 +259,8 @@ impl Process {
             .args(["--disable-hot-restart", "--log-level", &setup.log_level, "--file-flush-interval-msec", "20"])
             .args(["--concurrency", &setup.concurrency.to_string()])
             // Ten minutes otherwise, for as long as which a replaced listener lives on.
-            .args(["--drain-time-s", "1", "--parent-shutdown-time-s", "2"])
+            .args(["--drain-time-s", &setup.drain_seconds.to_string()])
+            .args(["--parent-shutdown-time-s", &(setup.drain_seconds + 1).to_string()])
             .arg("-c")
             .arg(file("bootstrap.json"))
             .arg("--admin-address-path")

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 
 use hyper::body::Incoming;
@@ -36,16 +36,16 @@ impl Server {
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Scripted>> + Send + 'static,
     {
-        Server::start_at(Ipv4Addr::LOCALHOST.into(), handler)
+        Server::start_at((Ipv4Addr::LOCALHOST, 0).into(), handler)
     }
 
-    /// Starts to serve on a free port of this address.
-    pub fn start_at<H, F>(address: IpAddr, handler: H) -> Server
+    /// Starts to serve at this address; port 0 is a free one.
+    pub fn start_at<H, F>(address: SocketAddr, handler: H) -> Server
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Scripted>> + Send + 'static,
     {
-        let listener = runtime().block_on(TcpListener::bind((address, 0))).unwrap();
+        let listener = runtime().block_on(TcpListener::bind(address)).unwrap();
         Server { address: listener.local_addr().unwrap(), accepting: runtime().spawn(accept(listener, handler)) }
     }
 }
