@@ -63,7 +63,8 @@ def run(binary, filter_, mutant=None, **options):
     environment = {**os.environ, "CARGO_TARGET_DIR": str(COPY / "target"), "MDRM_WASM": str(COPY / "target/mdrm_authz.wasm")}
     if mutant:
         environment["MUTANT"] = mutant
-    command = ["cargo", "test", "--quiet", "--locked", "--test", binary, "--", filter_]
+    target = ["--lib"] if binary == "lib" else ["--test", binary]
+    command = ["cargo", "test", "--quiet", "--locked", *target, "--", filter_]
     return subprocess.run(command, cwd=COPY, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
 
 

@@ -10,8 +10,8 @@ use crate::proxy::Proxy;
 use crate::report::Report;
 use crate::run::{self, Bench, CaseTurns};
 use crate::support::key_service::KeyService;
+use crate::support::markdown::table;
 use crate::support::signer::{Alg, Document, SigningKey};
-use crate::table::table;
 use crate::traffic::{first_seen, license, repeated};
 
 const OFF: Lane = Lane("access_log off");
