@@ -20,7 +20,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$committed"
   # A repository is no place for thousands of files: longer ones reach little that short ones do not.
   short=$(mktemp -d)
-  find "$committed" "$found/$target" -type f -size "-${MAX_BYTES:-320}c" -exec cp {} "$short" \;
+  find "$committed" "$found/$target" -type f -size "-${MAX_BYTES:-256}c" -exec cp {} "$short" \;
   # Without counters it is edges that count, not how often one was passed.
   "$built/$target" -set_cover_merge=1 -use_counters=0 -max_len=2048 "$chosen" "$short" 2>&1 |
     sed -n "s/^MERGE-OUTER: \([0-9]* new files.*\)/$target: \1/p"
