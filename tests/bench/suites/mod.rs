@@ -7,6 +7,7 @@ mod filters;
 mod in_vm;
 mod keys;
 mod session;
+mod start;
 mod tunnel;
 
 use std::env;
@@ -27,13 +28,14 @@ pub struct Suite {
 }
 
 /// All of them.
-pub const SUITES: [Suite; 6] = [
+pub const SUITES: [Suite; 7] = [
     Suite { name: "filters", run: filters::run },
     Suite { name: "in-vm", run: in_vm::run },
     Suite { name: "session", run: session::run },
     Suite { name: "tunnel", run: tunnel::run },
     Suite { name: "cpix", run: cpix::run },
     Suite { name: "keys", run: keys::run },
+    Suite { name: "start", run: start::run },
 ];
 
 /// The path of the module under test.
