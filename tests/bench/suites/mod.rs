@@ -9,6 +9,7 @@ mod keys;
 mod observability;
 mod operations;
 mod session;
+mod start;
 mod tunnel;
 
 use std::env;
@@ -29,7 +30,7 @@ pub struct Suite {
 }
 
 /// All of them.
-pub const SUITES: [Suite; 8] = [
+pub const SUITES: [Suite; 9] = [
     Suite { name: "filters", run: filters::run },
     Suite { name: "in-vm", run: in_vm::run },
     Suite { name: "session", run: session::run },
@@ -38,6 +39,7 @@ pub const SUITES: [Suite; 8] = [
     Suite { name: "keys", run: keys::run },
     Suite { name: "observability", run: observability::run },
     Suite { name: "operations", run: operations::run },
+    Suite { name: "start", run: start::run },
 ];
 
 /// The path of the module under test.
