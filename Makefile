@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo player test test-players differential forced-panic wasm oci bench soak lint help
+.PHONY: demo player test test-players differential forced-panic wasm sbom oci fuzz bench soak mutants lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
@@ -12,7 +12,7 @@ player: wasm ## a page on port 8080 (PORT) that plays encrypted video through En
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && exec node envoy/player/serve.mjs
 
 # The module of the tests comes first: it is built in the same place, and what is built last is up to date afterwards.
-test: differential forced-panic wasm ## all tests: native, in a real Envoy, and with real players in Chromium (not with MDRM_NO_BROWSER=1)
+test: differential forced-panic wasm sbom ## all tests: native, in a real Envoy, and with real players in Chromium (not with MDRM_NO_BROWSER=1)
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
 	export MDRM_WASM_DIFFERENTIAL="$(CURDIR)/target/mdrm_authz_differential.wasm" && \
 	export MDRM_WASM_FORCED_PANIC="$(CURDIR)/target/mdrm_authz_forced_panic.wasm" && \
@@ -22,6 +22,7 @@ test: differential forced-panic wasm ## all tests: native, in a real Envoy, and 
 		cargo test --locked; \
 	fi
 	DEMO_ONCE=1 $(MAKE) demo
+	tests/reproducible.sh
 	@if [ -n "$(MDRM_NO_BROWSER)" ]; then echo "MDRM_NO_BROWSER is set: no player was tested"; else $(MAKE) test-players; fi
 
 test-players: wasm ## the players alone, in headless Chromium
@@ -35,8 +36,14 @@ differential forced-panic:
 wasm: ## build the filter: target/mdrm_authz.wasm
 	envoy/build-wasm.sh
 
-oci: wasm ## the filter as an image for Istio and Envoy Gateway: target/oci, an OCI layout
+sbom: wasm ## say what the module is made of, in CycloneDX: target/mdrm_authz.cdx.json
+	envoy/sbom.py
+
+oci: sbom ## the filter as an image for Istio and Envoy Gateway: target/oci, an OCI layout
 	envoy/oci.py target/mdrm_authz.wasm "$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" target/oci
+
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a nightly compiler
+	tests/fuzz/run.sh
 
 # The load generator does without LTO. Benchmarks are always built to unwind: with `abort` for the rest, Cargo would build
 # the library twice into the same file (rust-lang/cargo#6313).
@@ -52,14 +59,20 @@ soak: forced-panic wasm ## mixed traffic for MINUTES (10), and faults one by one
 	export SOAK_MINUTES=$(or $(MINUTES),10) SOAK_RATE=$(or $(RATE),3000) CARGO_PROFILE_DEV_OPT_LEVEL=2 && \
 	cargo bench --locked --profile dev --bench soak -- $(PARTS)
 
+mutants: ## break rules of the decision table one at a time (NAMES): each must turn a test red; tests/mutations/results.md
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && tests/mutations/run.py $(NAMES)
+
 lint: ## formatting, clippy on both targets, documentation, shell scripts, licences
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	envoy/build-wasm.sh clippy
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
-	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/player/*.sh envoy/wasm-ld .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/player/*.sh envoy/prometheus/*.sh envoy/wasm-ld tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 # Not the advisories: their database is a download that not every network allows.
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check --hide-inclusion-graph licenses bans sources; else echo "cargo-deny is not installed: skipped"; fi
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo deny --locked check --hide-inclusion-graph licenses bans sources && \
+		cargo deny --locked --manifest-path tests/fuzz/Cargo.toml --config deny.toml check --hide-inclusion-graph licenses bans sources; \
+	else echo "cargo-deny is not installed: skipped"; fi
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

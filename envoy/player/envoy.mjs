@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -26,15 +26,17 @@ export async function startEnvoy({ port = 0, pageOrigin, keyService, licenseServ
   ], { cwd: ROOT, stdio: ["ignore", output, output] });
   closeSync(output);
   const ended = new Promise((resolve) => envoy.once("exit", resolve));
-  const stop = () => {
+  const stop = async () => {
     envoy.kill();
-    return ended;
+    await ended;
+    await rm(folder, { recursive: true });
   };
   try {
     return { port: await listening(envoy, folder), log, ended, stop };
   } catch (error) {
+    const said = await readFile(log, "utf8");
     await stop();
-    throw new Error(`${error.message}: ${await readFile(log, "utf8")}`);
+    throw new Error(`${error.message}: ${said}`);
   }
 }
 

@@ -2,7 +2,7 @@
 // players play.
 
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -42,5 +42,9 @@ export async function startKeyService() {
     const status = request.url === "/keys/demo-outage" ? 503 : document ? 200 : 404;
     response.writeHead(status, { "content-type": "application/json", "cache-control": "max-age=1" }).end(document);
   });
-  return { port: server.port, rotate, signingKey: () => join(folder, `${current}.private.jwk`), close: server.close };
+  const close = () => {
+    server.close();
+    return rm(folder, { recursive: true });
+  };
+  return { port: server.port, rotate, signingKey: () => join(folder, `${current}.private.jwk`), close };
 }

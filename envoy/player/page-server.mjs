@@ -13,7 +13,7 @@ const TYPES = {
   ".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript",
   ".mpd": "application/dash+xml", ".m3u8": "application/vnd.apple.mpegurl", ".mp4": "video/mp4",
 };
-const SECOND_PART_NAMED_AFTER = 4000; // milliseconds
+const SECOND_PART_NAMED_AT = 2; // seconds
 /** The players, as their packages deliver them to browsers. */
 const PACKAGES = {
   "/packages/shaka-player.js": "node_modules/shaka-player/dist/shaka-player.compiled.js",
@@ -35,7 +35,7 @@ export async function startPageServer({ port, licenseUrl, keyService }) {
       states: STATES.map(({ name, label = name, code }) => ({ name, label, code })),
     }),
     "GET /film/growing.mpd": async (response, query) => {
-      const manifest = growing(await readFile(join(FILM, "film.mpd"), "utf8"), Number(query.get("since")));
+      const manifest = growing(await readFile(join(FILM, "film.mpd"), "utf8"), Number(query.get("position")));
       response.writeHead(200, { "content-type": TYPES[".mpd"], "cache-control": "no-store" }).end(manifest);
     },
     "POST /token": async (response, query) => {
@@ -62,11 +62,11 @@ export async function startPageServer({ port, licenseUrl, keyService }) {
   });
 }
 
-/** The manifest as a live one that began at `since` (milliseconds): it names the second part only after a while. */
-function growing(manifest, since) {
-  if (Date.now() - since > SECOND_PART_NAMED_AFTER) return manifest;
+/** The manifest as a live one for a viewer at `position` seconds: it names the second part only when that is near. */
+function growing(manifest, position) {
+  if (position >= SECOND_PART_NAMED_AT) return manifest;
   // Long ago, so that no player waits for a segment to become available.
-  const live = `type="dynamic" availabilityStartTime="${new Date(since - 60_000).toISOString()}" minimumUpdatePeriod="PT1S"`;
+  const live = 'type="dynamic" availabilityStartTime="2020-01-01T00:00:00Z" minimumUpdatePeriod="PT1S"';
   return manifest.replace(/type="static" mediaPresentationDuration="[^"]*"/, live).replace(/<Period id="part2"[\s\S]*?<\/Period>/, "");
 }
 

@@ -25,7 +25,7 @@ export async function startStage({ pagePort = 0 } = {}) {
     received: licenseServer.received,
     async stop() {
       await envoy.stop();
-      for (const server of [page, licenseServer, keyService]) server.close();
+      for (const server of [page, licenseServer, keyService]) await server.close();
     },
   };
 }

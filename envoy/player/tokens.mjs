@@ -7,8 +7,9 @@ import { FILM_ID } from "./license-server.mjs";
 import { MDRM, demoKey } from "./project.mjs";
 
 const run = promisify(execFile);
+/** So that a token ends within the film. */
+export const SHORT = 5; // seconds
 const LIFETIME = 90; // seconds; the filter takes no older license token
-const SHORT = 3; // seconds
 const demo = (kid) => demoKey(`${kid}.private.jwk`);
 
 /** What the page offers: a name, what is wrong with the token, and the code that the filter answers (none: it passes). */

@@ -33,7 +33,7 @@ algs! {
 }
 
 impl Alg {
-    /// Whether a verification inside a wasm VM takes over 10 ms.
+    /// Whether a verification inside a wasm VM takes several milliseconds.
     pub const fn is_slow(self) -> bool {
         matches!(self, Self::Es384 | Self::Es512)
     }

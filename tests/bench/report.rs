@@ -60,7 +60,8 @@ impl Report<'_> {
     }
 }
 
-fn limits(findings: &[Finding]) -> String {
+/// What was found, and whether it is within its limit, a row for each.
+pub fn limits(findings: &[Finding]) -> String {
     let row = |finding: &Finding| {
         vec![
             finding.case.clone(),

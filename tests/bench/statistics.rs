@@ -91,7 +91,8 @@ pub fn estimate(rounds: usize, figure: impl Fn(&[usize]) -> f64) -> Figure {
     Figure { value: figure(&all), low: quantile(&draws, 0.1), high: quantile(&draws, 0.9) }
 }
 
-fn lower_quartile(values: Vec<f64>) -> f64 {
+/// The lower quartile.
+pub fn lower_quartile(values: Vec<f64>) -> f64 {
     quantile(&sorted(values), 0.25)
 }
 

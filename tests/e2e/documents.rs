@@ -14,9 +14,10 @@ use crate::support::{client, wait};
 /// The ports of `envoy/envoy.yaml`: of the admin interface, the proxies, the key service and the license server.
 const PORTS: [&str; 5] = ["9901", "10000", "10001", "10002", "10003"];
 /// The blocks that are not run here, with their reasons.
-const NOT_RUN: [(&str, &str); 2] = [
+const NOT_RUN: [(&str, &str); 3] = [
     ("README.md", "`make test` ends with `make demo`, and this is one of its tests"),
     ("envoy/README.md", "PyJWT has to be installed; the test of verify.py installs it and runs the same"),
+    ("envoy/guides/rollout.md", "the image is copied to a registry, which is not there"),
 ];
 
 /// A folder that looks like a clone of the project after `make demo`, whose Envoy runs.
@@ -181,16 +182,6 @@ fn every_link_in_the_documents_leads_somewhere() {
             }
         }
     }
-}
-
-#[test]
-fn every_alert_has_its_section_in_the_operators_guide() {
-    let (rules, guide) = (read("envoy/prometheus/rules.yml"), read("envoy/guides/operators.md"));
-    let anchors: Vec<String> = guide.lines().filter(|line| line.starts_with('#')).map(anchor_of).collect();
-    let runbooks = rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: envoy/guides/operators.md#"));
-    let lacking: Vec<&str> = runbooks.clone().filter(|anchor| !anchors.contains(&(*anchor).to_owned())).collect();
-    assert_eq!(lacking, [""; 0]);
-    assert_eq!(runbooks.count(), rules.matches("- alert: ").count());
 }
 
 /// As GitHub makes one of a heading.

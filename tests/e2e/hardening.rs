@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -83,7 +84,7 @@ fn held_and_killing(reference: Reference) -> (Rig, Connection, Answered, TempDir
 }
 
 #[test]
-fn a_vm_that_died_refuses_by_fail_reload_and_lets_everything_pass_by_fail_open() {
+fn a_vm_that_died_is_replaced_by_fail_reload_stays_dead_by_fail_closed_and_lets_all_pass_by_fail_open() {
     let (rig, _held, killing, _module) = held_and_killing(Reference::whole());
     assert_eq!((killing.status, rig.upstream.count()), (503, 0), "{killing:?}");
     wait::until_true("a new VM holds the next request", || {
@@ -100,6 +101,14 @@ fn a_vm_that_died_refuses_by_fail_reload_and_lets_everything_pass_by_fail_open()
     let later = ask(&rig, &Request::get("/license"));
     assert_eq!(later.status, 200, "{killing:?} {later:?}");
     assert!(rig.upstream.count() >= 1);
+
+    let closed = Reference::whole().with("failure_policy: FAIL_RELOAD", "failure_policy: FAIL_CLOSED");
+    let (rig, _held, _, _module) = held_and_killing(closed);
+    for _ in 0..3 {
+        assert_eq!(ask(&rig, &Request::get("/license")).status, 503);
+        thread::sleep(Duration::from_secs(1));
+    }
+    assert_eq!(rig.upstream.count(), 0);
 }
 
 #[test]
@@ -280,6 +289,19 @@ fn the_circuit_breaker_bounds_what_a_flood_of_unknown_kids_asks_of_the_key_servi
     let lines = ["circuit_breakers:", "thresholds:", LINE];
     let (rig, _connections, _gate) = flooded(lines.into_iter().fold(Reference::whole(), Reference::without));
     wait::until_true("all of the worker's bucket arrive at once", || rig.keys.total() == 200);
+}
+
+#[test]
+fn connections_beyond_the_limit_are_closed_at_once() {
+    const LINE: &str = "max_active_downstream_connections: 20000";
+    let rig = Reference::whole().with(LINE, "max_active_downstream_connections: 2").start();
+    let served = |connection: &mut Connection| {
+        let sent = connection.send(&bytes_of(&Request::post("/license"), &[]));
+        sent.and_then(|()| connection.answer("POST")).is_ok_and(|answered| answered.code() == Some(501))
+    };
+    let mut connections: Vec<Connection> = (0..3).map(|_| Connection::open(rig.envoy.address(PROXY))).collect();
+    let answers: Vec<bool> = connections.iter_mut().map(served).collect();
+    assert_eq!(answers, [true, true, false]);
 }
 
 #[test]

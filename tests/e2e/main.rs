@@ -18,6 +18,7 @@ mod capabilities;
 mod carriage;
 mod config;
 mod cpix;
+mod dashboards;
 mod decisions;
 mod differential;
 mod documents;
@@ -25,15 +26,18 @@ mod documents;
 mod faults;
 mod hardening;
 mod keys;
+mod leaks;
 #[path = "../soak/load/mod.rs"]
 mod load;
 mod metrics;
 mod module;
+mod mutations;
 mod outage;
 mod pieces;
 mod reply;
 mod robustness;
 mod rollout;
+mod sbom;
 mod session;
 mod soak;
 #[path = "../support/mod.rs"]

@@ -152,7 +152,7 @@ fn attack_52_a_key_is_not_served_beyond_its_freshness_and_stale_if_error() {
 }
 
 #[test]
-fn attack_51_an_answer_of_yesterday_does_not_bring_a_revoked_key_back() {
+fn attack_51_a_revoked_key_stays_revoked_though_an_older_answer_was_under_way() {
     let rig = four_workers(&json!({"keys": {"cluster": "keys", "max_age": "1s", "timeout": "0.5s"}}));
     let key = new_key("k");
     rig.keys.register(&key);

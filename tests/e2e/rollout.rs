@@ -5,3 +5,4 @@ mod files;
 mod image;
 mod network;
 mod platforms;
+mod rolling;

@@ -76,8 +76,10 @@ fn send_in_turn(address: SocketAddr, first: usize, requests: &[Vec<u8>], ended: 
         connection.send(&requests[request]).unwrap();
         let answered = connection.answer("POST").unwrap();
         let took = sent_at.elapsed();
-        if answered.status != 200 {
-            // Envoy closes a connection that it has answered before it has read the whole request.
+        let closes = answered.header("connection").is_some_and(|value| value == "close");
+        if answered.status != 200 || closes {
+            // Envoy closes a connection that it has answered before it has read the whole request, and those of a listener
+            // or a process that is on its way out.
             connection = Connection::open(address);
         }
         samples.push(Sample { request, sent_at, took, answered });

@@ -17,6 +17,8 @@ if [ $# = 0 ]; then
   mapfile -t targets < <(cd tests/fuzz/targets && ls -- *.rs | sed 's/\.rs$//')
 fi
 
+# cargo-fuzz has no --locked: this fails where the lock file would have to change.
+cargo +nightly metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
 cargo +nightly fuzz build --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none
 built=target/fuzz/$(rustc +nightly -vV | sed -n 's/^host: //p')/release
 

@@ -84,7 +84,7 @@ def configurations():
     inline = {"keys": [{"kid": "s", "kty": "oct", "alg": "HS256", "k": "c2VjcmV0LW9mLXRoZS1vcGVyYXRvci1pcy1sb25nLWVub3VnaA", "iss": "me"}]}
     yield '{"keys":{"cluster":"keys"}}'
     yield '{"":1}'
-    yield '{"keys":{"cluster":"keys","headers":{"a":"${NOBODY}"}}}'
+    yield '{"keys":{"cluster":"keys","headers":{"a":"${nobody}"}}}'
     yield '{"keys":{"cluster":"keys","timeout":"0.5ms"}}'
     yield compact({"keys": {"inline": inline}})
     yield compact({

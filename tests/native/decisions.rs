@@ -42,6 +42,10 @@ fn decides_every_row(remember_tokens: bool) {
         }
     }
     assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), rows.len(), failures.join("\n"));
+    // Attack 26: a name of dots would be another path.
+    let is_dots = |path: &&String| path.rsplit('/').next().is_some_and(|kid| kid.bytes().all(|byte| byte == b'.'));
+    let asked: Vec<&String> = proxies.values().flat_map(|proxy| &proxy.asked).filter(is_dots).collect();
+    assert!(asked.is_empty(), "asked for {asked:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::proxy::{Outcome, Proxy};
-use crate::support::signer::CPIX;
+use crate::support::signer::{CPIX, Document};
 use crate::support::table::keyring::keyring;
 use crate::support::table::{Plugin, Request};
 use crate::support::token::Token;
@@ -97,6 +97,21 @@ fn a_clock_far_off_refuses_and_does_not_panic() {
         let code = plain(&[("exp", json!(253_402_300_799_i64)), ("nbf", json!(0))], now);
         assert!(["MDRM-508", "MDRM-510"].contains(&&*code), "{now}: {code}");
     }
+}
+
+#[test]
+fn the_end_of_a_key_is_inclusive_and_has_no_skew() {
+    let key = keyring().main().under_kid("k");
+    let request = Request::post("/").token(Token::new(&key).compact(ISSUED));
+    let answer = |now| {
+        let mut proxy = Proxy::new(&Plugin::NoRoutes.configuration(), now);
+        proxy.instead = Some((key.jwk().with("exp", json!(ISSUED + 20)).to_string(), String::new()));
+        match proxy.run(request.as_a_filter_sees_it(), false) {
+            Outcome::Forwarded { .. } => "ok".to_owned(),
+            Outcome::Denied(denial) => denial.code().name().to_owned(),
+        }
+    };
+    assert_eq!([20, 21, 25].map(|after| answer(ISSUED + after)), ["ok", "MDRM-513", "MDRM-513"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@
     reason = "a test that meets something unexpected shall end"
 )]
 
+mod attack_list;
 mod check_config;
 mod corpus;
 mod cpix;
@@ -26,6 +27,7 @@ mod properties;
 mod proxy;
 mod requests;
 mod rollout;
+mod security;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;

@@ -116,6 +116,17 @@ fn the_filter_takes_the_plugin_configuration_in_every_file() {
 }
 
 #[test]
+fn the_json_schema_accepts_the_plugin_configuration_in_every_file() {
+    let schema = fs::read(project().join("envoy/mdrm-authz.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap();
+    for plugin in plugins() {
+        let problems: Vec<String> =
+            validator.iter_errors(&plugin.configuration).map(|error| error.to_string()).collect();
+        assert!(problems.is_empty(), "{}: {problems:#?}", plugin.place);
+    }
+}
+
+#[test]
 fn a_configuration_that_needs_bodies_stands_only_where_they_arrive() {
     for plugin in plugins() {
         let mut file = NamedTempFile::new().unwrap();

@@ -78,6 +78,19 @@ fn the_state_of_the_key_counts_at_every_request() {
 }
 
 #[test]
+fn a_remembered_token_ends_with_its_key_though_another_one_is_held_under_the_name() {
+    let (key, next) = (SigningKey::generate("k", Alg::ES256), SigningKey::generate("k", Alg::ES256));
+    let [token, of_next] = [&key, &next].map(|key| Token::new(key).compact(NOW));
+    let mut proxy = proxy(&key.jwk());
+    assert_eq!(say(&mut proxy, "/", &token), "ok");
+    serve(&mut proxy, &next.jwk());
+    pass(&mut proxy, 1);
+    assert_eq!(say(&mut proxy, "/", &of_next), "ok", "the new key is fetched");
+    assert_eq!(say(&mut proxy, "/", &token), "MDRM-505");
+    assert_eq!(say(&mut proxy, "/", &of_next), "ok");
+}
+
+#[test]
 fn the_rules_of_the_route_count_at_every_request() {
     let mut proxy = Proxy::new(&Plugin::Reference.configuration(), NOW);
     let key = SigningKey::generate("k", Alg::ES256);

@@ -26,7 +26,7 @@ use super::{Counts, SHOWN, answers, headers, number, packages, rules, script};
 const DEFAULT_COUNT: u64 = 4_000;
 /// From so many on, every row of `beside.md` must have been needed.
 const COMPLETE_COUNT: u64 = 100_000;
-const WORLDS_PER_ENVOY: u64 = 10;
+const WORLDS_PER_ENVOY: u64 = 25;
 const REQUESTS_PER_WORLD: u64 = 400;
 const LISTED: &str = include_str!("beside.md");
 const SENDERS: usize = 3;
@@ -88,10 +88,15 @@ fn the_module_decides_as_the_contract_does_and_differs_from_jwt_authn_only_by_ru
     let (count, seed) = (number("BESIDE_TOKENS", DEFAULT_COUNT), number("BESIDE_SEED", 1));
     let packages = packages();
     let mut tally = Tally::default();
-    let envoys = count.div_ceil(WORLDS_PER_ENVOY * REQUESTS_PER_WORLD);
-    for envoy in 0..envoys {
-        let mut generator = Generator::start(&packages, seed * 1_000_000 + envoy, WORLDS_PER_ENVOY);
-        let worlds = generator.read(WORLDS_PER_ENVOY);
+    let mut worlds_left = count.div_ceil(REQUESTS_PER_WORLD);
+    for envoy in 0.. {
+        let count = worlds_left.min(WORLDS_PER_ENVOY);
+        if count == 0 {
+            break;
+        }
+        worlds_left -= count;
+        let mut generator = Generator::start(&packages, seed * 1_000_000 + envoy, count);
+        let worlds = generator.read(count);
         run(&mut generator, &worlds, &mut tally);
         drop(generator.questions);
         assert!(generator.process.wait().unwrap().success(), "the generator failed");

@@ -2,7 +2,7 @@
 //! the same contract must agree.
 //!
 //! `generate.py` and `beside.py` make the requests and have `oracle.py` decide them; none of them shares anything with the crate.
-//! `README.md` tells how many there are, and what came out.
+//! `../RESULTS.md` tells how many there were, and what came out.
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,

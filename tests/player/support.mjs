@@ -12,7 +12,7 @@ export const PLAYERS = ["shaka", "dash", "hls", "videojs"];
 /** Where the film's second part begins, for which players need the second key. */
 export const SECOND_PART = 8; // seconds
 /** Long enough for a machine that does other things besides. */
-const DEADLINE = 60_000; // milliseconds
+const DEADLINE = 120_000; // milliseconds
 
 export const stage = await startStage();
 export const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium" });
@@ -68,6 +68,27 @@ export class Viewer {
     assert.match(await this.state(), /playing|ended|loading/, await this.notice());
   }
 
+  /** Pauses the film at its beginning until `done()`, and goes on shortly before the second part: no player has asked for its key yet. */
+  async hold(done) {
+    await this.reach(0.5);
+    await this.page.evaluate(() => document.querySelector("#screen video").pause());
+    await done();
+    await this.page.evaluate((position) => {
+      const video = document.querySelector("#screen video");
+      video.currentTime = position;
+      video.play();
+    }, SECOND_PART - 3);
+  }
+
+  /** Puts a token that ends soon in place of the one held. Renewals from now on get good ones. */
+  async takeShortToken() {
+    const before = (await this.history()).length;
+    await this.page.selectOption("[name=token]", "short");
+    await this.page.click("#renew");
+    await this.page.waitForFunction((before) => document.querySelectorAll("#history tbody tr").length > before, before);
+    await this.page.selectOption("[name=token]", "good");
+  }
+
   /** Waits for the page's state: loading, playing, ended, refused, failed. */
   async settle(state) {
     await this.page.waitForSelector(`body[data-state=${state}]`);
@@ -103,6 +124,21 @@ export class Viewer {
   }
 }
 
+/** Lets the players wait for each other: once all have come, `act` is done, and they go on. */
+export function rendezvous(act) {
+  let missing = PLAYERS.length;
+  let meet;
+  const met = new Promise((resolve, reject) => {
+    meet = resolve;
+    setTimeout(() => reject(new Error("not all players came")), DEADLINE).unref();
+  });
+  return () => {
+    missing -= 1;
+    if (missing === 0) meet(act());
+    return met;
+  };
+}
+
 /** Does the same for each player at once, with a tab each. */
 export async function withEachPlayer(act) {
   const results = await Promise.allSettled(PLAYERS.map(async (player) => {
@@ -110,8 +146,7 @@ export async function withEachPlayer(act) {
     try {
       await act(viewer, player);
     } catch (error) {
-      error.message = `${player}: ${error.message}\n${await viewer.notice()}\n${(await viewer.history()).join("\n")}`;
-      throw error;
+      throw new Error(`${player}: ${error.message}\n${await viewer.notice()}\n${(await viewer.history()).join("\n")}`, { cause: error });
     } finally {
       await viewer.close();
     }

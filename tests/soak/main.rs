@@ -11,6 +11,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     unreachable_pub,
     reason = "as in tests, a wrong assumption shall end the run"
 )]

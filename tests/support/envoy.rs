@@ -154,6 +154,11 @@ impl Envoy {
         })
     }
 
+    /// The address of the admin interface.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// The answer of an admin endpoint.
     pub fn admin(&self, path: &str) -> String {
         let answered = client::exchange(self.admin, &Request::get(path), &[]).expect("the admin interface answers");

@@ -1,7 +1,7 @@
 //! The key service: answers as the test says, can be told otherwise while it runs, and remembers every request.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -164,11 +164,11 @@ struct State {
 impl KeyService {
     /// A service that knows no key: 404 to everything.
     pub fn start() -> KeyService {
-        KeyService::start_at(Ipv4Addr::LOCALHOST.into())
+        KeyService::start_at((Ipv4Addr::LOCALHOST, 0).into())
     }
 
-    /// The same on another address.
-    pub fn start_at(address: IpAddr) -> KeyService {
+    /// The same at this address; port 0 is a free one.
+    pub fn start_at(address: SocketAddr) -> KeyService {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = state.clone();
         let server = Server::start_at(SocketAddr::new(address, 0), move |request| answer(request, shared.clone()));

@@ -1,6 +1,6 @@
 //! The license server behind the proxy: answers every request alike and remembers what arrived.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use hyper::body::Incoming;
@@ -21,11 +21,11 @@ pub struct Upstream {
 impl Upstream {
     /// Starts an upstream on a free port. Requests for an upgrade get a 101.
     pub fn start() -> Upstream {
-        Upstream::start_at(Ipv4Addr::LOCALHOST.into())
+        Upstream::start_at((Ipv4Addr::LOCALHOST, 0).into())
     }
 
-    /// The same on another address.
-    pub fn start_at(address: IpAddr) -> Upstream {
+    /// The same at this address; port 0 is a free one.
+    pub fn start_at(address: SocketAddr) -> Upstream {
         let received = Arc::new(Mutex::new(Vec::new()));
         let record = received.clone();
         let server = Server::start_at(SocketAddr::new(address, 0), move |request| answer(request, record.clone()));

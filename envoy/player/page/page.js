@@ -23,7 +23,10 @@ let session;
 class Session {
   #choices = Object.fromEntries(new FormData(form));
   #began = performance.now();
-  #token = new Token(this.#choices.token);
+  #token = new Token(
+    () => form.elements.token.value,
+    this.#choices.renewal === "early" ? (error) => this.#renewed(error) : undefined,
+  );
   #player;
   /** Counts the players: what an earlier one still says does not matter. */
   #turn = 0;
@@ -33,8 +36,7 @@ class Session {
   async begin() {
     show("loading", "Getting a token.");
     try {
-      const lifetime = await this.#token.renew();
-      if (this.#choices.renewal === "early") this.#token.keep(lifetime, (error) => this.#renewed(error));
+      await this.#token.renew();
     } catch (error) {
       return this.end("failed", `No token: ${error.message}.`);
     }
@@ -106,12 +108,18 @@ class Session {
     show("loading", "Renewing the token.");
     await this.#stopPlayer();
     const turn = this.#turn;
-    const error = await this.#token.renew().then(() => undefined, (error) => error);
+    const error = await this.renew();
     if (turn !== this.#turn) return;
-    this.#renewed(error);
     if (error) return this.end("refused", `The film has stopped: your session could not be renewed, since ${error.message}. Refused, ${refusal}.`);
     this.#cured = true;
     await this.#play(position);
+  }
+
+  /** Gets a new token now. Returns why there is none, if so. */
+  async renew() {
+    const error = await this.#token.renew().then(() => undefined, (error) => error);
+    this.#renewed(error);
+    return error;
   }
 
   #renewed(error) {
@@ -155,6 +163,7 @@ form.addEventListener("submit", async (event) => {
   await session.begin();
 });
 element("stop").addEventListener("click", () => session?.end("idle", "Stopped."));
+element("renew").addEventListener("click", () => session?.renew());
 element("rotate").addEventListener("click", () => fetch("/operator/rotate", { method: "POST" }));
 element("token-service-fails").addEventListener("change", ({ target }) => {
   fetch(`/operator/token-service?fails=${target.checked}`, { method: "POST" });

@@ -5,39 +5,45 @@ const MARGIN = 10; // seconds
 const RETRY_AFTER = 1; // seconds
 
 export class Token {
-  #state;
-  #timer;
   /** What license requests carry now. */
   current = "";
+  #choose;
+  #onEarlyRenewal;
+  #timer;
+  #stopped = false;
 
-  /** `state` is what kind of token to ask for. */
-  constructor(state) {
-    this.#state = state;
+  /**
+   * `choose()` is what kind of token to ask for. With `onEarlyRenewal(error)` tokens are renewed before they end, and it hears of
+   * each attempt.
+   */
+  constructor(choose, onEarlyRenewal) {
+    this.#choose = choose;
+    this.#onEarlyRenewal = onEarlyRenewal;
   }
 
   /** Gets a new token. Throws where the token service gives none; the old one then stays. */
   async renew() {
-    const response = await fetch(`/token?state=${encodeURIComponent(this.#state)}`, { method: "POST" });
+    const response = await fetch(`/token?state=${encodeURIComponent(this.#choose())}`, { method: "POST" });
     const { token, expires_in: lifetime, error } = await response.json();
     if (!response.ok) throw new Error(error);
     this.current = token;
-    return lifetime;
-  }
-
-  /** Renews from now on before each end, and tries again while that fails. `onRenewal(error)` hears of each attempt. */
-  keep(lifetime, onRenewal) {
-    const next = Math.max(lifetime - MARGIN, lifetime / 2);
-    this.#timer = setTimeout(async () => {
-      const renewed = await this.renew().then((lifetime) => ({ lifetime }), (error) => ({ error }));
-      if (this.#timer === undefined) return;
-      onRenewal(renewed.error);
-      this.keep(renewed.lifetime ?? 2 * RETRY_AFTER, onRenewal);
-    }, next * 1000);
+    this.#renewIn(Math.max(lifetime - MARGIN, lifetime / 2));
   }
 
   /** No more renewals. */
   stop() {
+    this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+  }
+
+  #renewIn(seconds) {
+    clearTimeout(this.#timer);
+    if (!this.#onEarlyRenewal || this.#stopped) return;
+    this.#timer = setTimeout(async () => {
+      const error = await this.renew().then(() => undefined, (error) => error);
+      if (this.#stopped) return;
+      this.#onEarlyRenewal(error);
+      if (error) this.#renewIn(RETRY_AFTER);
+    }, seconds * 1000);
   }
 }

@@ -6,7 +6,10 @@ mod empty;
 mod filters;
 mod in_vm;
 mod keys;
+mod observability;
+mod operations;
 mod session;
+mod start;
 mod tunnel;
 
 use std::env;
@@ -27,13 +30,16 @@ pub struct Suite {
 }
 
 /// All of them.
-pub const SUITES: [Suite; 6] = [
+pub const SUITES: [Suite; 9] = [
     Suite { name: "filters", run: filters::run },
     Suite { name: "in-vm", run: in_vm::run },
     Suite { name: "session", run: session::run },
     Suite { name: "tunnel", run: tunnel::run },
     Suite { name: "cpix", run: cpix::run },
     Suite { name: "keys", run: keys::run },
+    Suite { name: "observability", run: observability::run },
+    Suite { name: "operations", run: operations::run },
+    Suite { name: "start", run: start::run },
 ];
 
 /// The path of the module under test.

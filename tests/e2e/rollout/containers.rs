@@ -17,7 +17,7 @@ use crate::support::table::Request;
 use crate::support::wait;
 
 /// A service that is ended when this is dropped.
-struct Service(Child);
+pub(super) struct Service(pub(super) Child);
 
 impl Drop for Service {
     fn drop(&mut self) {
@@ -26,8 +26,8 @@ impl Drop for Service {
     }
 }
 
-/// Runs a service of the compose file. It sees an `/etc` of its own with the names of its peers.
-fn run(host: &Host, service: &Value, peers: &str, log: &Path) -> Service {
+/// Runs a service of the compose file, with further arguments. It sees an `/etc` of its own with the names of its peers.
+pub(super) fn run(host: &Host, service: &Value, further: &[&str], peers: &str, log: &Path) -> Service {
     let folder = project().join("envoy/docker");
     let module = required("MDRM_WASM", "the finished module");
     let mut script = format!("mount -t tmpfs tmpfs /etc\necho '{peers}' > /etc/hosts\nmkdir /etc/envoy\n");
@@ -48,7 +48,8 @@ fn run(host: &Host, service: &Value, peers: &str, log: &Path) -> Service {
         .args(["--mount", "bash", "-euc", &script])
         .arg(required("ENVOY", "the Envoy binary"))
         .args(arguments)
-        .args(["--disable-hot-restart", "--log-level", "warning"])
+        .args(further)
+        .args(["--log-level", "warning"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(fs::File::create(log).unwrap())
@@ -56,6 +57,9 @@ fn run(host: &Host, service: &Value, peers: &str, log: &Path) -> Service {
         .unwrap();
     Service(child)
 }
+
+/// Other tests' Envoys may run on this machine, and would be taken for parents.
+const ALONE: [&str; 1] = ["--disable-hot-restart"];
 
 fn mdrm(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_mdrm")).args(arguments).current_dir(project()).output().unwrap();
@@ -72,8 +76,8 @@ fn the_containers_of_the_compose_file_serve_the_demo_keys() {
         let peers = format!("{} proxy\n{} backends", left.address, right.address);
         let logs = tempfile::tempdir().unwrap();
         let log = |name: &str| logs.path().join(name);
-        let _backends = run(&right, backends, &peers, &log("backends"));
-        let _proxy = run(&left, proxy, &peers, &log("proxy"));
+        let _backends = run(&right, backends, &ALONE, &peers, &log("backends"));
+        let _proxy = run(&left, proxy, &ALONE, &peers, &log("proxy"));
 
         let port = proxy["ports"][0].as_str().unwrap().split(':').next_back().unwrap().parse().unwrap();
         let address = SocketAddr::new(left.address, port);

@@ -39,8 +39,8 @@ fn answer(document: &Value) -> Answer {
 fn two_proxies_lose_nothing_while_the_key_service_on_another_host_is_cut_off_and_back() {
     sandboxed(|| {
         let host = Host::new("keys", 30);
-        let keys = host.on(|| KeyService::start_at(host.address));
-        let upstream = Upstream::start_at(OURS);
+        let keys = host.on(|| KeyService::start_at((host.address, 0).into()));
+        let upstream = Upstream::start_at((OURS, 0).into());
         let plugin = json!({"keys": {"cluster": "keys", "timeout": "0.5s"}});
         let proxies = [("left", 11), ("right", 12)].map(|(name, n)| sidecar(name, n, &upstream, &keys, &plugin));
         let addresses: Vec<_> = proxies.iter().map(|proxy| proxy.address("main")).collect();

@@ -65,7 +65,7 @@ fn seal(header: &[u8], plaintext: &[u8], content_key: &[u8; 32], wrapped: &[u8])
     let protected = URL_SAFE_NO_PAD.encode(header);
     let mut ciphertext = plaintext.to_vec();
     let cipher = Aes256Gcm::new(content_key.into());
-    let tag = cipher.encrypt_inout_detached(&Nonce::from(IV), protected.as_bytes(), ciphertext.as_mut_slice().into());
+    let tag = cipher.encrypt_inout_detached(&Nonce::from(IV), protected.as_bytes(), (&mut *ciphertext).into());
     let tag = tag.expect("a short text is sealed");
     let parts = [wrapped, &IV, &ciphertext, &tag].map(|part| URL_SAFE_NO_PAD.encode(part));
     format!("{protected}.{}", parts.join(".")).into_bytes()
@@ -101,7 +101,7 @@ fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) -> b
             let holds = Aes256Gcm::new(&content_key.into()).decrypt_inout_detached(
                 &nonce(iv),
                 protected.as_bytes(),
-                opened.as_mut_slice().into(),
+                (&mut *opened).into(),
                 &tag.into(),
             );
             assert!(holds.is_err(), "what was sealed is not opened");
@@ -112,8 +112,7 @@ fn check_parsed(body: &[u8], jwe: UntrustedJwe, key: &MasterKey, alg: &str) -> b
             let content_key = content_key.expect("a content key");
             let mut again = plaintext.as_bytes().to_vec();
             let cipher = Aes256Gcm::new(&content_key.into());
-            let again_tag =
-                cipher.encrypt_inout_detached(&nonce(iv), protected.as_bytes(), again.as_mut_slice().into());
+            let again_tag = cipher.encrypt_inout_detached(&nonce(iv), protected.as_bytes(), (&mut *again).into());
             assert_eq!(&again_tag.expect("a short text is sealed")[..], &tag[..], "what nobody has sealed is opened");
             assert_eq!(&again, ciphertext);
             check_payload(&plaintext)

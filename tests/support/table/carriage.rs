@@ -176,6 +176,15 @@ fn sizes(now: i64) -> Vec<Case> {
         Token::new(keyring().main()).claim("padding", serde_json::json!("x".repeat(letters))).compact(now)
     };
     let case = |name: &str, plugin, token: String| Case::new(name, plugin, Request::post("/widevine").token(token));
+    // Not every letter more makes the token longer by one: base64 has no length of 4n + 1.
+    let exactly = |bytes: usize| {
+        let tokens = (0..4).flat_map(|x| (5800..6100).map(move |letters| (x, letters))).map(|(x, letters)| {
+            let token = Token::new(keyring().main()).header("x", serde_json::json!("x".repeat(x)));
+            token.claim("padding", serde_json::json!("x".repeat(letters)))
+        });
+        let mut tokens = tokens.map(|token| token.compact(now));
+        tokens.find(|token| token.len() == bytes).expect("some token has this length")
+    };
     let fits = long(5400);
     let exceeds = long(6200);
     assert!((7500..=8192).contains(&fits.len()) && (8193..9000).contains(&exceeds.len()));
@@ -183,6 +192,8 @@ fn sizes(now: i64) -> Vec<Case> {
         case("a token of almost 8 KiB is allowed", Plugin::Reference, fits.clone()).allowed(),
         case("the scheme does not count towards the token's length", Plugin::Reference, format!("Bearer {fits}"))
             .allowed(),
+        case("a token of exactly 8 KiB is allowed", Plugin::Reference, exactly(8192)).allowed(),
+        case("a token of one byte more than 8 KiB is 502", Plugin::Reference, exactly(8193)).denied(502),
         case("a token of over 8 KiB is 502", Plugin::Reference, exceeds.clone()).denied(502),
         case("a token of 40 KiB is allowed where the configuration says so", Plugin::LongTokens, long(30_000))
             .allowed(),

@@ -105,6 +105,13 @@ add(RS, "the value n + 1", (N + 1))
 add(RS, "n minus the right value", N - right)
 add(RS, "the padded hash itself, unsigned", int.from_bytes(v15(SHA256 + H), "big"))
 add(RS, "the right value plus n", (right + N).to_bytes(SIZE + 1, "big"))
+SMALL, small, tries = RS, right, 0
+while small + N >= 1 << 8 * SIZE:
+    tries += 1
+    SMALL = message("forged-RS256", "RS256", jti=f"small-{tries}")
+    small = raw(v15(SHA256 + hashlib.sha256(SMALL.encode()).digest()))
+add(SMALL, "control: a small right value", small, 508)
+add(SMALL, "a small right value plus n, no longer than n", small + N)
 add(RS, "a zero byte before the right value", b"\0" + right.to_bytes(SIZE, "big"))
 add(RS, "a zero byte behind the right value", right.to_bytes(SIZE, "big") + b"\0")
 add(RS, "all bits set", b"\xff" * SIZE)
@@ -158,6 +165,10 @@ while set_bit is None:
     set_bit = pss(32, top=True)
 add(PS, "PSS with the top bit set", set_bit)
 add(PS, "PSS plus n", (value + N).to_bytes(SIZE + 1, "big"))
+while value + N >= 1 << 8 * SIZE:
+    value = pss(32)
+add(PS, "control: PSS with a small value", value, 508)
+add(PS, "a small PSS value plus n, no longer than n", value + N)
 add(PS, "PKCS#1 padding under PS256", raw(v15(SHA256 + hashlib.sha256(PS.encode()).digest())))
 
 n = b64(N.to_bytes(SIZE, "big"))

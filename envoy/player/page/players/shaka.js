@@ -2,9 +2,11 @@
 
 import { loadScript, newVideo } from "./element.js";
 
+const MANIFEST_PATH = "/film/growing.mpd";
+
 export async function start({ screen, position, license, onAnswer, onError }) {
   await loadScript("/packages/shaka-player.js");
-  const { LICENSE } = shaka.net.NetworkingEngine.RequestType;
+  const { LICENSE, MANIFEST } = shaka.net.NetworkingEngine.RequestType;
   const video = newVideo(screen);
 
   // An error event would not do: there is none when a license is refused while an earlier one is held.
@@ -25,6 +27,9 @@ export async function start({ screen, position, license, onAnswer, onError }) {
 
   const network = player.getNetworkingEngine();
   network.registerRequestFilter((type, request) => {
+    // Shaka Player asks for the licenses of all parts that a manifest names at once: as live ones do, this one names the second part
+    // when the first is on its way.
+    if (type === MANIFEST) request.uris = [`${MANIFEST_PATH}?position=${Math.max(video.currentTime, position)}`];
     if (type !== LICENSE) return;
     const { url, headers } = license.authorize(request.uris[0]);
     request.uris = [url];
@@ -38,9 +43,6 @@ export async function start({ screen, position, license, onAnswer, onError }) {
     if (code !== shaka.util.Error.Code.LOAD_INTERRUPTED) onError(message);
   };
   player.addEventListener("error", ({ detail }) => fail(detail));
-  // Shaka Player asks for the licenses of all parts that a manifest names at once: as live ones do, this one names the second part
-  // only after a while.
-  const since = position ? 0 : Date.now();
-  player.load(`/film/growing.mpd?since=${since}`, position).then(() => video.play(), fail);
+  player.load(MANIFEST_PATH, position).then(() => video.play(), fail);
   return { video, stop: () => player.destroy() };
 }

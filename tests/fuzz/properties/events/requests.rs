@@ -76,7 +76,10 @@ pub(super) static REQUESTS: LazyLock<Vec<Request>> = LazyLock::new(|| {
     all
 });
 
-fn post(path: &str, token: Option<&str>, body: &[u8]) -> (Vec<(String, Vec<u8>)>, Option<Vec<u8>>) {
+/// Headers, and the body if there is one.
+type Message = (Vec<(String, Vec<u8>)>, Option<Vec<u8>>);
+
+fn post(path: &str, token: Option<&str>, body: &[u8]) -> Message {
     let pairs = [(":method", "POST"), (":path", path), (":authority", "license.example.com")];
     let pairs = pairs.into_iter().chain(token.map(|token| ("authorization", token)));
     (pairs.map(|(name, value)| (name.to_owned(), value.into())).collect(), Some(body.to_vec()))
