@@ -35,8 +35,6 @@ pub struct Setup {
     pub vm_environment: Vec<(String, String)>,
     /// Variables of the environment of the process.
     pub environment: Vec<(String, String)>,
-    /// How long a replaced listener lives on.
-    pub drain_seconds: u32,
     /// The host that it runs on, if that is not the test's own.
     pub host: Option<Arc<Host>>,
     /// The name of the VM, which all listeners share.
@@ -93,7 +91,6 @@ impl Setup {
             dynamic: false,
             vm_environment: Vec::new(),
             environment: Vec::new(),
-            drain_seconds: 1,
             host: None,
             vm_id: "mdrm".to_owned(),
             module: "MDRM_WASM",

@@ -171,7 +171,7 @@ impl KeyService {
     pub fn start_at(address: SocketAddr) -> KeyService {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = state.clone();
-        let server = Server::start_at(SocketAddr::new(address, 0), move |request| answer(request, shared.clone()));
+        let server = Server::start_at(address, move |request| answer(request, shared.clone()));
         KeyService { address: server.address, server: Mutex::new(Some(server)), state }
     }
 

@@ -28,7 +28,7 @@ impl Upstream {
     pub fn start_at(address: SocketAddr) -> Upstream {
         let received = Arc::new(Mutex::new(Vec::new()));
         let record = received.clone();
-        let server = Server::start_at(SocketAddr::new(address, 0), move |request| answer(request, record.clone()));
+        let server = Server::start_at(address, move |request| answer(request, record.clone()));
         Upstream { server, received }
     }
 
