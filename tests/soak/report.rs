@@ -31,7 +31,7 @@ pub fn soak(size: Size, outcome: &Outcome) -> String {
         format!(
             "{} after {}, {} at the end, {} at most in between",
             mib(of(outcome.first)),
-            minutes(size.warm_up.as_secs()),
+            minutes(size.warm_up.min(outcome.time).as_secs()),
             mib(of(outcome.last)),
             mib(of(outcome.most)),
         )
@@ -63,6 +63,7 @@ pub fn soak(size: Size, outcome: &Outcome) -> String {
         row("clients that went away while a key was fetched", with_blanks(outcome.aborts)),
         row("requests sent again, for a connection that a push had closed", count(&tally.repeated)),
         row("requests to the key service", with_blanks(outcome.callouts as u64)),
+        row("of them not answered in time, in outages and for want of a processor", with_blanks(done.timeouts)),
         row("requests still under way at the end", outcome.left.to_string()),
     ];
     format!("# Soak\n\n{}\n{ABOUT}\n\n{}", here(), table(&["", ""], &rows))
@@ -84,7 +85,6 @@ pub fn faults(extent: Extent, told: impl Fn(&str)) -> String {
         let mut row = vec![scenario.fault.to_owned(), scenario.promise.to_owned()];
         for filter in Filter::ALL {
             let figure = (scenario.run)(filter, extent);
-            let figure = figure.unwrap_or_else(|| "has no VM".to_owned());
             told(&format!("{}, {}: {figure}", scenario.fault, filter.name()));
             row.push(figure);
         }

@@ -63,7 +63,9 @@ pub fn panic(times: usize) -> Panics {
         let outages: Vec<Duration> = (0..times)
             .map(|_| {
                 let begin = Instant::now();
-                let _ = client::exchange(address, &Request::get("/license").header("x-forced-panic", "now"), &[]);
+                let asked = client::exchange(address, &Request::get("/license").header("x-forced-panic", "now"), &[]);
+                // Any other answer would be of a filter that goes on.
+                assert!(asked.as_ref().map_or(true, |answered| answered.status == 503), "{asked:?}");
                 wait::until_true("it serves again", serves);
                 let outage = begin.elapsed();
                 thread::sleep(Duration::from_secs(1));

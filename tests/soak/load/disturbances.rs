@@ -19,6 +19,8 @@ use crate::support::token::Token;
 
 /// A configuration is pushed so often.
 const PUSHES: Duration = Duration::from_secs(2);
+/// What became of requests to the key service is looked at so often.
+const LOOKS: Duration = Duration::from_secs(1);
 /// A key changes so often.
 const CHANGES: Duration = Duration::from_secs(3);
 /// After so long all of it begins anew, with the next fault.
@@ -75,6 +77,9 @@ pub struct Disturbances {
     pub outages: usize,
     /// Times that the clock was set.
     pub steps: usize,
+    /// Requests to the key service that were not answered in time, outages included.
+    pub timeouts: u64,
+    last_look: Duration,
     last_change: Duration,
     last_push: Duration,
     events: usize,
@@ -102,6 +107,14 @@ impl Disturbances {
             let (_, event) = EVENTS[self.events % EVENTS.len()];
             self.events += 1;
             self.happen(event, envoy, traffic, service);
+        }
+        if elapsed >= self.last_look + LOOKS {
+            // Absent while the cluster is.
+            let timeouts = envoy.stat("cluster.keys.upstream_rq_timeout").unwrap_or(self.timeouts);
+            if timeouts > self.timeouts {
+                traffic.outages.short(elapsed - self.last_look);
+            }
+            (self.timeouts, self.last_look) = (timeouts, elapsed);
         }
         if elapsed >= self.last_change + CHANGES && !QUIET.contains(&second) {
             self.last_change = elapsed;

@@ -19,9 +19,18 @@ impl Outages {
 
     /// It is back.
     pub fn end(&self) {
-        if let Some((_, end)) = self.0.lock().unwrap().last_mut() {
-            *end = Some(Instant::now());
-        }
+        let now = Some(Instant::now());
+        self.0.lock().unwrap().iter_mut().for_each(|(_, end)| *end = end.or(now));
+    }
+
+    /// It did not answer in time within this time up to now, although nothing is wrong with it: the machine is too busy. To
+    /// the filter that is an outage like any other.
+    pub fn short(&self, time: Duration) {
+        let now = Instant::now();
+        let mut outages = self.0.lock().unwrap();
+        outages.push((now.checked_sub(time).unwrap_or(now), Some(now)));
+        // Those that are over for good are of no use, and every answer that is looked into twice goes through all.
+        outages.retain(|(_, end)| end.is_none_or(|end| end + 2 * RECOVERY >= now));
     }
 
     /// Whether an outage, or its recovery, was between these two moments.
