@@ -129,7 +129,7 @@ impl Traffic {
         let around = times.iter().flat_map(|time| [time - 1, *time, time + 1]);
         let mut codes: Vec<Option<u16>> = around.map(|time| shot.expect.at(time)).collect();
         if let Some(number) = shot.rotation {
-            let of_key = self.world.rotation.codes(number, begin, end);
+            let of_key = self.world.rotation.codes(number, begin, end, self.outages.touch(begin, end));
             // What is said of the key comes before the times of the token.
             codes = of_key.iter().flat_map(|of_key| codes.iter().map(move |code| of_key.or(*code))).collect();
         }

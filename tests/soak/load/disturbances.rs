@@ -35,8 +35,8 @@ const EVENTS: [(u64, Event); 6] = [
     (27, Event::Recovery),
 ];
 
-/// Between these seconds of a cycle no key changes: whoever holds one has been told of its last change before the outage, and
-/// has asked again after it.
+/// Between these seconds of a cycle no key changes: most have been told of the last change before the outage, and all have asked
+/// again after it.
 const QUIET: std::ops::Range<u64> = 12..60;
 
 #[derive(Clone, Copy, Debug)]

@@ -85,9 +85,14 @@ impl Rotation {
         history.drain(..forgotten);
     }
 
-    /// The codes that a token of this key may get which was sent and answered at these moments.
-    pub fn codes(&self, number: usize, sent: Instant, answered: Instant) -> Vec<Option<u16>> {
+    /// The codes that a token of this key may get which was sent and answered at these moments. In an outage a worker that
+    /// was not asked about the key since its last change may know no better than what it held before: all that are
+    /// remembered.
+    pub fn codes(&self, number: usize, sent: Instant, answered: Instant, in_outage: bool) -> Vec<Option<u16>> {
         let history = self.history[number % KEYS].lock().unwrap();
+        if in_outage {
+            return history.iter().map(|(_, state)| state.code()).collect();
+        }
         let oldest = sent.checked_sub(Duration::from_secs(FRESHNESS) + SLACK).unwrap_or(sent);
         let ends = history.iter().skip(1).map(|(begin, _)| Some(*begin)).chain([None]);
         let during =
