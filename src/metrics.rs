@@ -76,7 +76,7 @@ const ALL: usize = EVENTS + 2 * CODES;
 const MAX_FETCH_TIMES: usize = 1000;
 
 impl Counter {
-    /// Every counter, in the order of [`Self::index`].
+    /// Every counter, each at its place.
     pub fn all() -> impl Iterator<Item = Self> {
         let events = Event::ALL.iter().map(|event| Self::Event(*event));
         let denied = Code::ALL.iter().map(|code| Self::Denied(*code));

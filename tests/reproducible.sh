@@ -22,7 +22,7 @@ if ! cmp "$module" target/mdrm_authz.wasm; then
   exit 1
 fi
 
-compiled=$(cd target/wasm32-wasip1/wasm/deps && ls -- *.rlib | sed 's/^lib\(.*\)-[0-9a-f]*\.rlib$/\1/' | sort)
+compiled=$(find target/wasm32-wasip1/wasm/deps -name '*.rlib' -printf '%f\n' | sed 's/^lib\(.*\)-[0-9a-f]*\.rlib$/\1/' | sort)
 listed=$(python3 - "$OLDPWD/target/mdrm_authz.cdx.json" <<'PYTHON'
 import json, sys
 

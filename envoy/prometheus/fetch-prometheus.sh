@@ -16,10 +16,10 @@ fi
 
 folder=$PWD/target/tools/prometheus
 if [ ! -x "$folder/promtool" ]; then
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || {
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
     echo "error: no promtool found. Set PROMTOOL to the path of one (it comes with Prometheus)." >&2
     exit 1
-  }
+  fi
   echo "downloading Debian's package prometheus" >&2
   mkdir -p target/tools
   # A folder of its own and a rename at the end: two of these may run at once.

@@ -1,6 +1,6 @@
 //! The JSON Schema of the plugin configuration (draft 7, which editors know best), from the types that it is read into.
 //!
-//! [`raw`](super::raw) writes each member once, with what is said of it; the reader and this module both come from there, and
+//! [`raw`] writes each member once, with what is said of it; the reader and this module both come from there, and
 //! the ranges from [`limits`](super::limits). The schema accepts whatever the reader accepts. It also accepts some of what
 //! the reader refuses, because a schema cannot say it: a range of durations and their whole milliseconds, how a number is
 //! spelled (`1.0`), a repeated member, names that differ in case alone or belong to HTTP, one header named in two members,

@@ -75,8 +75,8 @@ fn queries_of_the_dashboard() -> Vec<String> {
 /// A metric that a query names, with its label matchers: name, operator, value.
 type Selector = (String, Vec<(String, String, String)>);
 
-/// The metrics and the labels to group by that a query names. Enough of the language for the queries at hand: a name that no
-/// parenthesis follows is a metric, unless it is one of the language's own.
+/// The metrics and the labels to group by that a query names. Enough of the language for the queries at hand: a name that
+/// neither a parenthesis nor `by` follows is a metric, unless it is one of the language's own.
 fn named_in(query: &str) -> (Vec<Selector>, Vec<String>) {
     const WORDS: [&str; 5] = ["and", "or", "unless", "offset", "bool"];
     let is_name = |letter: char| letter.is_ascii_alphanumeric() || "_:".contains(letter);
@@ -88,7 +88,11 @@ fn named_in(query: &str) -> (Vec<Selector>, Vec<String>) {
         if let (true, Some((inner, behind))) = (["by", "on", "group_left"].contains(&name), list('(', ')')) {
             labels.extend(inner.split(',').map(|label| label.trim().to_owned()).filter(|label| !label.is_empty()));
             rest = behind;
-        } else if next.starts_with('(') || WORDS.contains(&name) || name.starts_with(|l: char| l.is_ascii_digit()) {
+        } else if next.starts_with('(')
+            || next.starts_with("by ")
+            || WORDS.contains(&name)
+            || name.starts_with(|l: char| l.is_ascii_digit())
+        {
             rest = after;
         } else if let Some((inner, behind)) = list('{', '}') {
             selectors.push((name.to_owned(), inner.split(", ").map(matcher).collect()));

@@ -14,7 +14,7 @@ corpus=${FUZZ_CORPUS:-target/fuzz/corpus}
 artifacts=target/fuzz/artifacts
 targets=("$@")
 if [ $# = 0 ]; then
-  mapfile -t targets < <(cd tests/fuzz/targets && ls -- *.rs | sed 's/\.rs$//')
+  mapfile -t targets < <(find tests/fuzz/targets -name '*.rs' -printf '%f\n' | sed 's/\.rs$//' | sort)
 fi
 
 # cargo-fuzz has no --locked: this fails where the lock file would have to change.
