@@ -24,6 +24,8 @@ pub(super) const MAX_SHARED_DOCUMENT: usize = 4 << 10;
 
 /// The first byte of everything that is written.
 const VERSION: u8 = 1;
+/// How long after the time that a callback began with an answer may have come that it reads.
+const AFTER_NOW: Duration = Duration::from_secs(1);
 
 /// What tells sources apart: equal for two configurations that ask the same key service in the same way and read its
 /// answers alike.
@@ -167,7 +169,9 @@ impl<'a> Record<'a> {
             return None;
         }
         let term = Term { asked_at: rest.time()?, answered_at: rest.time()?, fresh_until: rest.time()? };
-        if term.asked_at > term.answered_at || term.answered_at > now || term.fresh_until < term.answered_at {
+        // Another worker may have been answered since this one has looked at the clock.
+        let latest = now.saturating_add(AFTER_NOW);
+        if term.asked_at > term.answered_at || term.answered_at > latest || term.fresh_until < term.answered_at {
             return None;
         }
         let status = u16::from_le_bytes(rest.array()?);
