@@ -10,6 +10,7 @@ use crate::support::client::{self, Connection, bytes_of};
 use crate::support::exchange::Gate;
 use crate::support::h2_client;
 use crate::support::key_service::Answer;
+use crate::support::random::Random;
 use crate::support::rig::Rig;
 use crate::support::signer::{Alg, SigningKey};
 use crate::support::table::keyring::keyring;
@@ -236,20 +237,4 @@ fn requests_beyond_those_that_may_wait_and_requests_that_wait_too_long_are_500()
     assert!(codes.iter().all(|code| *code == Some(500)), "{codes:?}");
     assert_eq!(rig.upstream.count(), 0);
     rig.envoy.assert_healthy();
-}
-
-/// Numbers that are random enough, and the same each time (xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap()
-    }
-
-    fn of<'t, T>(&mut self, choice: &'t [T]) -> &'t T {
-        &choice[self.below(choice.len())]
-    }
 }

@@ -30,6 +30,7 @@ pub mod manifests;
 pub mod markdown;
 pub mod memory;
 pub mod packages;
+pub mod random;
 pub mod reference;
 pub mod rig;
 pub mod sandbox;

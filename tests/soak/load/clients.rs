@@ -15,6 +15,7 @@ use super::outages::Outages;
 use super::tally::{Tally, count};
 use crate::support::client::bytes_of;
 use crate::support::codes::statuses;
+use crate::support::random::Random;
 
 /// How far a client that was held up may catch up with its rate.
 const CATCH_UP: Duration = Duration::from_secs(2);
@@ -163,17 +164,5 @@ fn is_whole(answer: Answer) -> bool {
                 if code == 500 { matches!(answer.retry_after, Some(1..=30)) } else { answer.retry_after.is_none() };
             STATUSES.get(&code) == Some(&answer.status) && !answer.licensed && retry
         }
-    }
-}
-
-/// Numbers that are random enough (xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap()
     }
 }
