@@ -129,6 +129,7 @@ fn promtool_takes_the_rules_their_tests_and_each_query_of_the_dashboard() {
     promtool(&["check", "rules", RULES]);
     promtool(&["check", "config", "envoy/prometheus/prometheus.yml"]);
     promtool(&["test", "rules", "envoy/prometheus/rules_test.yml"]);
+    promtool(&["test", "rules", "tests/bench/results/operations.yml"]);
     let queries = queries_of_the_dashboard();
     assert!(queries.len() > 30, "{} queries", queries.len());
     let rules: Vec<Value> = queries
