@@ -39,8 +39,7 @@ pub struct PathEdit<'a> {
 impl<'a> Carriage<'a> {
     /// Reads the token from header and query. At most one of the two may hold one, unless they agree.
     pub fn read(request: RequestHead<'a>) -> Self {
-        let target = request.first(":path").unwrap_or_default();
-        let query = Query::read(target);
+        let query = Query::read(request.target());
         let mut headers: Vec<&[u8]> = request.values(HEADER).collect();
         let header = match headers.as_slice() {
             [] => Ok(Credential::Absent),
@@ -68,8 +67,7 @@ impl<'a> Carriage<'a> {
 impl<'a> Removal<'a> {
     /// Every place of `request` that could carry a token, whatever stands there.
     pub fn all(request: RequestHead<'a>) -> Self {
-        let target = request.first(":path").unwrap_or_default();
-        Self { authorization: request.values(HEADER).collect(), path: Query::read(target).edit }
+        Self { authorization: request.values(HEADER).collect(), path: Query::read(request.target()).edit }
     }
 }
 
@@ -109,24 +107,23 @@ struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    fn read(target: &'a [u8]) -> Self {
-        let parts = Target::split(target);
-        let pairs: Vec<&[u8]> = parts.query.map(|query| query.split(|b| *b == b'&').collect()).unwrap_or_default();
-        let (mine, others): (Vec<&[u8]>, Vec<&[u8]>) = pairs.into_iter().partition(|pair| names_parameter(pair));
+    fn read(target: Target<'a>) -> Self {
+        let pairs = || target.query.into_iter().flat_map(|query| query.split(|b| *b == b'&'));
+        if !pairs().any(names_parameter) {
+            return Self { token: Ok(None), edit: None };
+        }
+        let (mine, others): (Vec<&[u8]>, Vec<&[u8]>) = pairs().partition(|pair| names_parameter(pair));
         let token = match mine.as_slice() {
-            [] => {
-                return Self { token: Ok(None), edit: None };
-            }
             [pair] => value(pair),
             _ => Err(Denial::ParameterRepeated),
         };
-        let mut without_token = parts.path.to_vec();
+        let mut without_token = target.path.to_vec();
         for (at, pair) in others.iter().enumerate() {
             without_token.push(if at == 0 { b'?' } else { b'&' });
             without_token.extend_from_slice(pair);
         }
-        without_token.extend_from_slice(parts.fragment);
-        Self { token, edit: Some(PathEdit { with_token: target, without_token }) }
+        without_token.extend_from_slice(target.fragment);
+        Self { token, edit: Some(PathEdit { with_token: target.whole, without_token }) }
     }
 }
 

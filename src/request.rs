@@ -6,13 +6,15 @@
 #[derive(Debug, Clone, Copy)]
 pub struct RequestHead<'a> {
     headers: &'a [(&'a [u8], &'a [u8])],
+    target: Target<'a>,
     end_of_stream: bool,
 }
 
 impl<'a> RequestHead<'a> {
     /// `end_of_stream`: no body and no trailers follow.
     pub fn new(headers: &'a [(&'a [u8], &'a [u8])], end_of_stream: bool) -> Self {
-        Self { headers, end_of_stream }
+        let target = headers.iter().find(|(name, _)| *name == b":path").map_or(&[][..], |(_, target)| *target);
+        Self { headers, target: Target::split(target), end_of_stream }
     }
 
     /// All headers.
@@ -30,6 +32,11 @@ impl<'a> RequestHead<'a> {
         self.values(name).next()
     }
 
+    /// The value of `:path` in its parts; all of them empty if there is none.
+    pub fn target(self) -> Target<'a> {
+        self.target
+    }
+
     /// Whether nothing follows the headers.
     pub fn end_of_stream(self) -> bool {
         self.end_of_stream
@@ -39,6 +46,8 @@ impl<'a> RequestHead<'a> {
 /// The request target in its parts: path, query without `?`, fragment with `#` (never sent by a correct client).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
+    /// All of it.
+    pub whole: &'a [u8],
     /// Up to the query.
     pub path: &'a [u8],
     /// Between `?` and the end or the fragment.
@@ -57,7 +66,7 @@ impl<'a> Target<'a> {
             Some((path, query)) => (path, Some(query.get(1..).unwrap_or_default())),
             None => (before, None),
         };
-        Self { path, query, fragment }
+        Self { whole: target, path, query, fragment }
     }
 }
 

@@ -99,7 +99,7 @@ impl Handling {
         if is_preflight(request) {
             return Self::Preflight;
         }
-        let Some(path) = Path::read(Target::split(request.first(":path").unwrap_or_default())) else {
+        let Some(path) = Path::read(request.target()) else {
             return Self::Deny;
         };
         let host = request.first(":authority").unwrap_or_default();
@@ -164,8 +164,20 @@ impl<'a> Path<'a> {
     /// `None` for a path that another server could read differently.
     fn read(target: Target<'a>) -> Option<Self> {
         let path = target.path;
-        if !path.starts_with(b"/") || !target.fragment.is_empty() || path.iter().any(|b| !is_plain(*b)) {
+        if !path.starts_with(b"/") || !target.fragment.is_empty() {
             return None;
+        }
+        // Nearly all paths come without an escape, an empty segment and one that starts with a dot.
+        let (mut changes, mut before) = (false, 0);
+        for byte in path {
+            if !is_plain(*byte) {
+                return None;
+            }
+            changes |= *byte == b'%' || (before == b'/' && matches!(byte, b'/' | b'.'));
+            before = *byte;
+        }
+        if !changes {
+            return Some(Self { normal: path.into(), changed: false });
         }
         let decoded = decode_unreserved(path)?;
         let merged = merge_slashes(&remove_dot_segments(&decoded));

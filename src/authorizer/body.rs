@@ -10,6 +10,9 @@ pub(super) struct Announced(Option<BodyFault>);
 
 impl Announced {
     pub(super) fn read(head: RequestHead<'_>, max_bytes: usize) -> Self {
+        if head.end_of_stream() {
+            return Self(Some(BodyFault::Absent));
+        }
         let length = head.first("content-length").and_then(|length| std::str::from_utf8(trim(length)).ok());
         // Only digits get here, so what does not fit into a number is larger than any limit.
         let too_large = length.is_some_and(|length| length.parse().map_or(true, |length: usize| length > max_bytes));
@@ -18,9 +21,7 @@ impl Announced {
             let encoding = trim(encoding);
             encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity")
         };
-        Self(if head.end_of_stream() {
-            Some(BodyFault::Absent)
-        } else if too_large {
+        Self(if too_large {
             Some(BodyFault::TooLarge)
         } else if !encodings.into_iter().all(identity) {
             Some(BodyFault::Encoded)

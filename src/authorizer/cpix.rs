@@ -10,7 +10,7 @@ use crate::denial::{CpixFault, Denial, KeyRefusal};
 use crate::jose::jwk::AccessKey;
 use crate::jose::token::Kid;
 use crate::keys::Resolution;
-use crate::request::{RequestHead, Target};
+use crate::request::RequestHead;
 
 /// What the query of a signed CPIX request says; unchecked.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl SignedSubject {
 
 impl Parameters {
     fn read(head: RequestHead<'_>) -> Result<Self, Denial> {
-        let query = Target::split(head.first(":path").unwrap_or_default()).query.unwrap_or_default();
+        let query = head.target().query.unwrap_or_default();
         Ok(Self { kid: parameter(query, "kid")?, subject: parameter(query, "sub")?, issuer: parameter(query, "iss")? })
     }
 }

@@ -146,7 +146,12 @@ impl HeaderMap {
             texts = behind.get(1..)?;
             Some(text)
         };
-        (0..count).map(|_| Some((text()?, text()?))).collect()
+        // No more than fit: the count has been held against the size.
+        let mut pairs = Vec::with_capacity(count);
+        for _ in 0..count {
+            pairs.push((text()?, text()?));
+        }
+        Some(pairs)
     }
 }
 

@@ -13,7 +13,7 @@ use mdrm_authz::config::{Config, TokenRules};
 use mdrm_authz::cpix::Document;
 use mdrm_authz::jose::jwe::UntrustedJwe;
 use mdrm_authz::jose::jwk::{Key, KeyDocument, Provenance, Ring};
-use mdrm_authz::request::{RequestHead, Target};
+use mdrm_authz::request::RequestHead;
 use mdrm_authz::route::Service;
 use mdrm_authz::tunnel::TunnelRequest;
 use serde_json::Value;
@@ -174,7 +174,7 @@ impl<'a> Facts<'a> {
     }
 
     fn parameter(&self, name: &str) -> Option<String> {
-        let query = Target::split(self.head.first(":path")?).query?;
+        let query = self.head.target().query?;
         let value = query.split(|byte| *byte == b'&').find_map(|pair| {
             let (found, value) = pair.split_at_checked(name.len())?;
             (found == name.as_bytes()).then(|| value.strip_prefix(b"=")).flatten()
@@ -200,7 +200,7 @@ impl<'a> Facts<'a> {
 
     fn carriage(&self) -> String {
         let header = self.head.values("authorization").count();
-        let query = Target::split(self.head.first(":path").unwrap_or_default()).query.unwrap_or_default();
+        let query = self.head.target().query.unwrap_or_default();
         let parameter = query.split(|byte| *byte == b'&').filter(|pair| pair.starts_with(b"Authorization=")).count();
         let places = [(header, "the Authorization header"), (parameter, "the query")];
         let places: Vec<String> = places

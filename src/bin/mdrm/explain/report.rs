@@ -194,10 +194,8 @@ impl<'a> Report<'a> {
             Service::SignedCpix => "signed CPIX request",
             Service::Open => "request to an open route",
         };
-        let path = self.facts.head.first(":path").unwrap_or_default();
-        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
         // Nobody said a path: another one may have another route, or none.
-        let path = match path {
+        let path = match self.facts.head.target().path {
             b"/" => " on any path".to_owned(),
             path => format!(", {}", text(&String::from_utf8_lossy(path))),
         };
