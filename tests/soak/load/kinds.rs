@@ -278,7 +278,8 @@ fn denied() -> Vec<Kind> {
         Kind::repeated(15, Steady, "502", |_| Draft::denied(502, Request::get("/widevine").token("a.b.c.d"))),
         Kind::repeated(10, Steady, "503", |world| world.signed(world.token(keyring().main()).audience(CPIX)).then(503)),
         Kind::repeated(10, Steady, "504", kid("nobody", 504)),
-        Kind::new(5, Steady, "504, a new name", |world| {
+        // So many that every worker remembers as many of them as it ever will before the warm-up of a long run is over.
+        Kind::new(40, Steady, "504, a new name", |world| {
             let number = world.serial.fetch_add(1, Ordering::Relaxed);
             world.license(&keyring().main().under_kid(&format!("nobody-{number}"))).but(504)
         })
