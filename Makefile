@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo player test test-players differential forced-panic wasm sbom oci fuzz bench soak mutants lint help
+.PHONY: demo player test test-players differential test-switches wasm sbom oci fuzz bench soak mutants lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
@@ -12,10 +12,10 @@ player: wasm ## a page on port 8080 (PORT) that plays encrypted video through En
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && exec node envoy/player/serve.mjs
 
 # The module of the tests comes first: it is built in the same place, and what is built last is up to date afterwards.
-test: differential forced-panic wasm sbom ## all tests: native, in a real Envoy, and with real players in Chromium (not with MDRM_NO_BROWSER=1)
+test: differential test-switches wasm sbom ## all tests: native, in a real Envoy, and with real players in Chromium (not with MDRM_NO_BROWSER=1)
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
 	export MDRM_WASM_DIFFERENTIAL="$(CURDIR)/target/mdrm_authz_differential.wasm" && \
-	export MDRM_WASM_FORCED_PANIC="$(CURDIR)/target/mdrm_authz_forced_panic.wasm" && \
+	export MDRM_WASM_TEST_SWITCHES="$(CURDIR)/target/mdrm_authz_test_switches.wasm" && \
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked && cargo test --locked --doc; \
 	else \
@@ -30,7 +30,7 @@ test-players: wasm ## the players alone, in headless Chromium
 	envoy/player/prepare.sh --tests
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && node --test --test-reporter=spec tests/player/all.test.mjs
 
-differential forced-panic:
+differential test-switches:
 	envoy/build-wasm.sh $@
 
 wasm: ## build the filter: target/mdrm_authz.wasm
@@ -53,9 +53,9 @@ bench: wasm ## CPU, latency and memory in Envoy (SUITES, BENCH_TURNS, BENCH_REQU
 	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench fleet --bench keys
 
 # The dependencies are those of the tests, which are optimised there too; only what is the project's own is built once more.
-soak: forced-panic wasm ## mixed traffic for MINUTES (10), and faults one by one (PARTS: load, faults): tests/soak/results
+soak: test-switches wasm ## mixed traffic for MINUTES (10), and faults one by one (PARTS: load, faults): tests/soak/results
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
-	export MDRM_WASM_FORCED_PANIC="$(CURDIR)/target/mdrm_authz_forced_panic.wasm" && \
+	export MDRM_WASM_TEST_SWITCHES="$(CURDIR)/target/mdrm_authz_test_switches.wasm" && \
 	export SOAK_MINUTES=$(or $(MINUTES),10) SOAK_RATE=$(or $(RATE),3000) CARGO_PROFILE_DEV_OPT_LEVEL=2 && \
 	cargo bench --locked --profile dev --bench soak -- $(PARTS)
 

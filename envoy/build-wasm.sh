@@ -6,9 +6,10 @@
 #   envoy/build-wasm.sh differential
 #                                 build the test module that compares signature checks of host and VM:
 #                                 target/mdrm_authz_differential.wasm
-#   envoy/build-wasm.sh forced-panic
-#                                 build the test module that panics where a request asks for it:
-#                                 target/mdrm_authz_forced_panic.wasm
+#   envoy/build-wasm.sh test-switches
+#                                 build the test module that panics where a request asks for it, and leaves out
+#                                 what the environment of its VM tells it to:
+#                                 target/mdrm_authz_test_switches.wasm
 #
 # The target's standard library comes from the first of these that works:
 #   1. the active Rust toolchain has it;
@@ -85,18 +86,18 @@ case ${1:-build} in
   clippy)
     "${clippy[@]}" "${common[@]}" -- -D warnings
     "${clippy[@]}" "${common[@]}" --features differential -- -D warnings
-    exec "${clippy[@]}" "${common[@]}" --features forced-panic -- -D warnings
+    exec "${clippy[@]}" "${common[@]}" --features test-switches -- -D warnings
     ;;
   differential)
     common+=(--features differential)
     module=target/mdrm_authz_differential.wasm
     ;;
-  forced-panic)
-    common+=(--features forced-panic)
-    module=target/mdrm_authz_forced_panic.wasm
+  test-switches)
+    common+=(--features test-switches)
+    module=target/mdrm_authz_test_switches.wasm
     ;;
   *)
-    echo "usage: envoy/build-wasm.sh [build|clippy|differential|forced-panic]" >&2
+    echo "usage: envoy/build-wasm.sh [build|clippy|differential|test-switches]" >&2
     exit 2
     ;;
 esac

@@ -35,8 +35,8 @@ impl Http {
         let pairs = map.pairs().ok_or(Denial::HeadersUnreadable)?;
         let now = clock::now().ok_or(Denial::HeadersUnreadable)?;
         let head = RequestHead::new(&pairs, end_of_stream);
-        #[cfg(feature = "forced-panic")]
-        super::forced_panic::obey(&head);
+        #[cfg(feature = "test-switches")]
+        super::test_switches::obey(&head);
         self.stream.request_id = head.first("x-request-id").map(Rc::from);
         let (removals, outcome) = plugin.on_head(head, &self.stream, now).ok_or(Denial::HeadersUnreadable)?;
         if !remove(&removals) {

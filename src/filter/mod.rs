@@ -3,13 +3,13 @@
 mod clock;
 #[cfg(feature = "differential")]
 mod differential;
-#[cfg(feature = "forced-panic")]
-mod forced_panic;
 mod host;
 mod http;
 mod metrics;
 mod plugin;
 mod root;
+#[cfg(feature = "test-switches")]
+mod test_switches;
 mod verify;
 
 use proxy_wasm::types::LogLevel;

@@ -156,15 +156,15 @@ impl RootContext for Root {
                 host::set_tick_period(IDLE_TICK_MILLISECONDS);
                 self.ticking = false;
                 self.sharing = can_share();
-                let authorizer = Authorizer::new(
-                    config,
-                    Platform {
-                        verify: super::verify::probed(),
-                        seed: seed(),
-                        remember_tokens: true,
-                        random: Some(host::random),
-                    },
-                );
+                let platform = Platform {
+                    verify: super::verify::probed(),
+                    seed: seed(),
+                    remember_tokens: true,
+                    random: Some(host::random),
+                };
+                #[cfg(feature = "test-switches")]
+                let platform = super::test_switches::restrict(platform);
+                let authorizer = Authorizer::new(config, platform);
                 self.plugins.retain(|plugin| Rc::strong_count(plugin) > 1);
                 self.plugins.push(Rc::new(Plugin::new(configuration, authorizer)));
                 true

@@ -58,15 +58,11 @@ fn every_row_of_the_table_is_decided_alike_over_both_versions_of_http() {
     assert_counted(&envoy, "denied", &run.decided);
 }
 
-#[test]
-fn report_only_lets_every_row_pass_and_tells_the_upstream() {
-    let (upstream, keys) = (Upstream::start(), KeyService::of_the_table());
-    let setup = Setup::new(upstream.address()).cluster("keys", keys.address());
-    let listener =
-        |plugin: Plugin| Listener::new(&plugin.name(), &plugin.configuration().with("report_only", json!(true)));
+/// Sends every row over HTTP/1.1 to Envoys of one kind. `adjust` is for their listeners.
+fn over_http1(setup: Setup, upstream: &Upstream, run: &mut Run, adjust: impl Fn(Value) -> Value) -> Envoy {
+    let listener = |plugin: Plugin| Listener::new(&plugin.name(), &adjust(plugin.configuration()));
     let envoy = Envoy::start(Plugin::ALL.into_iter().map(listener).fold(setup, Setup::listener));
-    let mut run = Run { report_only: true, ..Run::default() };
-    run.every_row("HTTP/1.1", &envoy, &upstream, |address, case, id| {
+    run.every_row("HTTP/1.1", &envoy, upstream, |address, case, id| {
         let send = || client::exchange(address, &case.request, &[("x-case", id)]).map_err(|error| error.to_string());
         (case.request.version != Version::Http2).then(send)
     });
@@ -74,7 +70,41 @@ fn report_only_lets_every_row_pass_and_tells_the_upstream() {
     assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), run.requests, failures.join("\n"));
     assert!(run.requests > 1500, "{} requests are too few", run.requests);
     envoy.assert_healthy();
+    envoy
+}
+
+#[test]
+fn report_only_lets_every_row_pass_and_tells_the_upstream() {
+    let (upstream, keys) = (Upstream::start(), KeyService::of_the_table());
+    let setup = Setup::new(upstream.address()).cluster("keys", keys.address());
+    let mut run = Run { report_only: true, ..Run::default() };
+    let envoy = over_http1(setup, &upstream, &mut run, |plugin| plugin.with("report_only", json!(true)));
     assert_counted(&envoy, "would_deny", &run.decided);
+}
+
+#[test]
+fn every_row_is_decided_alike_without_the_hosts_verification() {
+    let envoy = without("verify_signature");
+    assert_eq!(envoy.stat("wasmcustom.mdrm_authz.verify.host"), Some(0));
+    assert!(envoy.stat("wasmcustom.mdrm_authz.verify.in_vm") > Some(300));
+}
+
+#[test]
+fn every_row_is_decided_alike_without_remembered_tokens() {
+    let envoy = without("remembered_tokens");
+    assert_eq!(envoy.stat("wasmcustom.mdrm_authz.tokens.hit"), Some(0));
+    assert!(envoy.stat("wasmcustom.mdrm_authz.verify.host") > Some(300));
+}
+
+/// Sends every row to a module that lacks something.
+fn without(what: &str) -> Envoy {
+    let (upstream, keys) = (Upstream::start(), KeyService::of_the_table());
+    let setup = Setup::new(upstream.address()).cluster("keys", keys.address()).without(what);
+    let mut run = Run::default();
+    let envoy = over_http1(setup, &upstream, &mut run, |plugin| plugin);
+    assert_eq!(upstream.count(), 0, "requests that belong to no row reached the upstream");
+    assert_counted(&envoy, "denied", &run.decided);
+    envoy
 }
 
 /// What came of the rows so far.

@@ -81,7 +81,7 @@ fn the_module_that_serves_requests_cannot_be_told_to_panic() {
         let module = fs::read(std::env::var(variable).expect("the path of a module")).unwrap();
         module.windows(mark.len()).any(|window| window == mark)
     };
-    assert!(holds("MDRM_WASM_FORCED_PANIC"));
+    assert!(holds("MDRM_WASM_TEST_SWITCHES"));
     assert!(!holds("MDRM_WASM"));
 }
 

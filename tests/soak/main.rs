@@ -2,7 +2,7 @@
 //!
 //! `make soak` runs it: `MINUTES` (10) says how long the traffic lasts, `RATE` (3000) how many requests come a second, `PARTS` which of
 //! `load` (see [`load`]) and `faults` (see [`faults`]) run; without, both. Interrupted (Ctrl-C), a load ends with what it has. `ENVOY`,
-//! `MDRM_WASM` and `MDRM_WASM_FORCED_PANIC` name the binary and the modules. Reports go to `tests/soak/results/`, those of a load of less
+//! `MDRM_WASM` and `MDRM_WASM_TEST_SWITCHES` name the binary and the modules. Reports go to `tests/soak/results/`, those of a load of less
 //! than ten minutes to `target/soak/`. It fails if anything came out that must not.
 #![allow(
     clippy::unwrap_used,

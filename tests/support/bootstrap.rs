@@ -1,6 +1,7 @@
 //! The configuration of an Envoy under test, written as JSON: listeners with the module in front of an upstream, each with a plugin
 //! configuration of its own, all in one VM.
 
+use std::env;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use super::sandbox::Host;
 use super::server;
 
 const TYPES: &str = "type.googleapis.com/envoy.extensions";
+/// What the module with test switches leaves out, with commas between: as a variable of the VM, and of the tests for all their VMs.
+const WITHOUT: &str = "MDRM_TEST_WITHOUT";
 
 /// What an Envoy is started with.
 pub struct Setup {
@@ -89,7 +92,7 @@ impl Setup {
             upstream,
             upstream_http2: false,
             dynamic: false,
-            vm_environment: Vec::new(),
+            vm_environment: env::var(WITHOUT).map(|what| (WITHOUT.to_owned(), what)).into_iter().collect(),
             environment: Vec::new(),
             host: None,
             vm_id: "mdrm".to_owned(),
@@ -99,6 +102,15 @@ impl Setup {
             hot_restart: false,
             drain_seconds: 1,
         }
+    }
+
+    /// The module with test switches, in whose VMs one thing is missing that no decision may depend on: `verify_signature`, the
+    /// host's function, or `remembered_tokens`.
+    #[must_use]
+    pub fn without(mut self, what: &str) -> Setup {
+        self.module = "MDRM_WASM_TEST_SWITCHES";
+        self.vm_environment = vec![(WITHOUT.to_owned(), what.to_owned())];
+        self
     }
 
     /// One listener more.

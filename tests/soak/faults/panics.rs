@@ -33,11 +33,11 @@ pub struct Panics {
     pub arrived: usize,
 }
 
-/// Ends the VM of the only worker so many times. `MDRM_WASM_FORCED_PANIC` names a module that does it when asked.
+/// Ends the VM of the only worker so many times. `MDRM_WASM_TEST_SWITCHES` names a module that does it when asked.
 pub fn panic(times: usize) -> Panics {
     let mut stand = Stand::adjusted(Filter::MdrmAuthz, 0, |setup| {
         setup.concurrency = 1;
-        setup.module = "MDRM_WASM_FORCED_PANIC";
+        setup.module = "MDRM_WASM_TEST_SWITCHES";
         setup.log_level = "critical".to_owned();
         // Longer than anything here: those who wait shall wait in the VM until it ends.
         setup.listeners[0].plugin = json!({"keys": {"cluster": "keys", "timeout": "60s"}}).to_string();
