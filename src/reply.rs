@@ -1,5 +1,7 @@
 //! [`Denial`] -> the error reply of the filter. Owns the shape of the reply; knows nothing of how it is sent.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::denial::{Code, Denial};
@@ -13,7 +15,7 @@ pub struct Reply {
     /// HTTP status.
     pub status: u16,
     /// Header names (lower case) and values.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// JSON text.
     pub body: String,
 }
@@ -33,17 +35,17 @@ impl Reply {
         let code = denial.code();
         let body = Body { code: code.name(), message: code.message(), request_id: request_id.and_then(printable) };
         let mut headers = vec![
-            ("content-type", "application/json".to_owned()),
-            ("cache-control", "no-store".to_owned()),
-            ("x-mdrm-error-code", code.name().to_owned()),
+            ("content-type", "application/json".into()),
+            ("cache-control", "no-store".into()),
+            ("x-mdrm-error-code", code.name().into()),
         ];
         if code.status() == 401 {
             // RFC 6750 section 3: a request without any authentication gets no error code.
             let challenge = if code == Code::Mdrm501 { "Bearer" } else { "Bearer error=\"invalid_token\"" };
-            headers.push(("www-authenticate", challenge.to_owned()));
+            headers.push(("www-authenticate", challenge.into()));
         }
         if let Some(seconds) = denial.retry_after() {
-            headers.push(("retry-after", seconds.to_string()));
+            headers.push(("retry-after", seconds.to_string().into()));
         }
         // Three strings always serialise; an empty body is still the right refusal if that ever changed.
         let body = serde_json::to_string(&body).unwrap_or_default();
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
 
     fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
-        reply.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+        reply.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| &**value)
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! values that are not UTF-8 and on statuses that they do not know, and a panic ends the worker's VM.
 #![allow(unsafe_code, reason = "the ABI of proxy-wasm is a C interface; this is the one module that speaks it")]
 
+use std::borrow::Cow;
 use std::ptr::null_mut;
 use std::time::Duration;
 
@@ -192,14 +193,18 @@ pub(super) fn reply(reply: &Reply, details: &str) -> bool {
     }
 }
 
-fn serialise(headers: &[(&str, String)]) -> Vec<u8> {
+fn serialise(headers: &[(&str, Cow<'_, str>)]) -> Vec<u8> {
     let length = |text: &str| u32::try_from(text.len()).unwrap_or(0).to_le_bytes();
-    let mut bytes = u32::try_from(headers.len()).unwrap_or(0).to_le_bytes().to_vec();
+    // Two lengths of four bytes, and a NUL behind each text.
+    let size =
+        headers.iter().map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(10)).sum::<usize>();
+    let mut bytes = Vec::with_capacity(size.saturating_add(4));
+    bytes.extend_from_slice(&u32::try_from(headers.len()).unwrap_or(0).to_le_bytes());
     for (name, value) in headers {
         bytes.extend_from_slice(&length(name));
         bytes.extend_from_slice(&length(value));
     }
-    for text in headers.iter().flat_map(|(name, value)| [*name, value.as_str()]) {
+    for text in headers.iter().flat_map(|(name, value)| [*name, &**value]) {
         bytes.extend_from_slice(text.as_bytes());
         bytes.push(0);
     }

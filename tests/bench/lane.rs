@@ -51,6 +51,7 @@ pub fn plugin() -> Value {
             {"path_prefix": "/license/widevine", "service": "license", "drm": "widevine"},
             {"path_prefix": "/cpix", "service": "cpix"},
             {"path_prefix": "/signed", "service": "signed_cpix"},
+            {"path_prefix": "/open", "service": "open"},
         ],
         "default_service": "deny",
         "services": {"license": long, "cpix": long},

@@ -35,6 +35,11 @@ pub fn license(token: Option<&str>) -> Request {
     request("GET", "/license/widevine?asset=content-1", &authorization(token), b"")
 }
 
+/// The same request on a route that is open to all.
+pub fn open(token: &str) -> Request {
+    request("GET", "/open/widevine?asset=content-1", &authorization(Some(token)), b"")
+}
+
 /// A request with a body.
 pub fn post(path: &str, content_type: &str, token: Option<&str>, body: &[u8]) -> Request {
     let authorization = authorization(token);

@@ -1,5 +1,5 @@
-//! The leanest modules that Envoy takes for a filter: the floor for any wasm filter. One lets every request pass, one
-//! answers it.
+//! The leanest modules that Envoy takes for a filter: the floor for any wasm filter. One lets every request pass, one has
+//! the headers handed over first, one answers the request.
 //!
 //! Written as WebAssembly text, so that nothing is in them but the callbacks.
 
@@ -8,6 +8,14 @@ use std::fmt::Write;
 /// A module that lets every request pass.
 pub fn passing() -> Vec<u8> {
     module("", "i32.const 0 (; Continue ;)", "")
+}
+
+/// A module that lets every request pass after it had Envoy hand over all headers, at which it does not look.
+pub fn reading() -> Vec<u8> {
+    let import = r#"(import "env" "proxy_get_header_map_pairs" (func $pairs (param i32 i32 i32) (result i32)))"#;
+    let read = "(drop (call $pairs (i32.const 0) (; of the request ;) (i32.const 0) (i32.const 4)))
+        i32.const 0 (; Continue ;)";
+    module(import, read, "")
 }
 
 /// A module that answers every request with what the filter answers to a request without a token.

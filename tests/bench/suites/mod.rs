@@ -10,6 +10,7 @@ mod observability;
 mod operations;
 mod session;
 mod start;
+mod steps;
 mod tunnel;
 
 use std::env;
@@ -30,8 +31,9 @@ pub struct Suite {
 }
 
 /// All of them.
-pub const SUITES: [Suite; 9] = [
+pub const SUITES: [Suite; 10] = [
     Suite { name: "filters", run: filters::run },
+    Suite { name: "steps", run: steps::run },
     Suite { name: "in-vm", run: in_vm::run },
     Suite { name: "session", run: session::run },
     Suite { name: "tunnel", run: tunnel::run },

@@ -1,0 +1,108 @@
+//! Where the time of a request goes: what each of a row of filters and requests costs over the one before it.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::filters::{EMPTY, EMPTY_REPLY};
+use super::{Files, empty, module};
+use crate::case::{Case, Expected};
+use crate::lane::{self, Lane, wasm};
+use crate::machine::Machine;
+use crate::proxy::Proxy;
+use crate::report::Report;
+use crate::run::{self, Bench, CaseTurns};
+use crate::statistics::{Figure, estimate};
+use crate::support::key_service::KeyService;
+use crate::support::markdown::table;
+use crate::support::signer::{Alg, SigningKey};
+use crate::traffic::{first_seen, license, now, open, repeated, token};
+
+/// A wasm filter that has the headers handed over.
+const READING: Lane = Lane("wasm filter that reads the headers");
+
+const ABOUT: &str = "No request has a body; all but the last kind carry a token (ES256), also on the open route, where nobody looks at it.";
+
+/// Places of the cases.
+const OPEN: usize = 0;
+const REPEATED: usize = 1;
+const FIRST_SEEN: usize = 2;
+const NO_TOKEN: usize = 3;
+
+pub fn run(bench: Bench, machine: &Machine) -> Result<Files, String> {
+    let key = SigningKey::generate("bench-es256", Alg::ES256);
+    let service = KeyService::start();
+    service.register(&key);
+    let mut proxies = [start(bench, &service)?];
+    let outcome = run::run(bench.size, &mut proxies, &mut cases(&key))?;
+    let report = Report {
+        title: "Where the time goes",
+        about: ABOUT,
+        outcome: &outcome,
+        sections: vec![("Steps", steps(&outcome))],
+        findings: Vec::new(),
+    };
+    Ok(vec![("steps.md".into(), report.markdown(machine))])
+}
+
+fn start(bench: Bench, service: &KeyService) -> Result<Proxy, String> {
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let file = |name: &str, module: Vec<u8>| {
+        let path = directory.path().join(name);
+        fs::write(&path, module).map(|()| path).map_err(|error| error.to_string())
+    };
+    let lanes = [
+        (Lane::NONE, vec![]),
+        (EMPTY, vec![wasm("empty", &file("empty.wasm", empty::passing())?, &json!({}))]),
+        (READING, vec![wasm("reading", &file("reading.wasm", empty::reading())?, &json!({}))]),
+        (EMPTY_REPLY, vec![wasm("empty-reply", &file("empty-reply.wasm", empty::answering())?, &json!({}))]),
+        (Lane::FILTER, vec![wasm("mdrm", &module()?, &lane::plugin())]),
+    ];
+    Proxy::start(bench.cores, service.address(), &lanes)
+}
+
+fn cases(key: &SigningKey) -> Vec<Case> {
+    let some = open(&token(key).compact(now()));
+    let refusing = [Lane::NONE, EMPTY_REPLY, Lane::FILTER];
+    let refused = Expected::refused("MDRM-501");
+    vec![
+        Case::repeating("an open route", &[Lane::NONE, EMPTY, READING, Lane::FILTER], vec![some]),
+        Case::repeating("a token that was seen before", &[Lane::NONE, Lane::FILTER], repeated(key)),
+        Case::new("a new token", &[Lane::NONE, Lane::FILTER], first_seen(key.clone())),
+        Case::repeating("no token", &refusing, vec![license(None)])
+            .expecting(EMPTY_REPLY, refused)
+            .expecting(Lane::FILTER, refused),
+    ]
+}
+
+fn steps(outcome: &[CaseTurns]) -> String {
+    let added = |case: usize, lane: Lane| move |rounds: &[usize]| outcome[case].added_in(rounds, lane);
+    let (empty, reading) = (added(OPEN, EMPTY), added(OPEN, READING));
+    let (open, seen) = (added(OPEN, Lane::FILTER), added(REPEATED, Lane::FILTER));
+    let (new, none) = (added(FIRST_SEEN, Lane::FILTER), added(NO_TOKEN, Lane::FILTER));
+    let replying = added(NO_TOKEN, EMPTY_REPLY);
+    let figure = |of: &dyn Fn(&[usize]) -> f64| estimate(outcome[OPEN].of(Lane::NONE).len(), of);
+    let steps: [(&str, Figure); 7] = [
+        ("Envoy calls a filter in a VM", figure(&empty)),
+        ("Envoy hands over the headers", figure(&|rounds| reading(rounds) - empty(rounds))),
+        ("the filter splits them, and finds the route", figure(&|rounds| open(rounds) - reading(rounds))),
+        (
+            "it finds the token among those seen before and checks it, its key and its times, and has it removed",
+            figure(&|rounds| seen(rounds) - open(rounds)),
+        ),
+        (
+            "or it reads a new token, has Envoy verify it, and remembers it",
+            figure(&|rounds| new(rounds) - open(rounds)),
+        ),
+        ("Envoy calls a filter that answers", figure(&replying)),
+        (
+            "the filter finds no token, tells the access log, and answers: over that and the headers",
+            figure(&|rounds| none(rounds) - replying(rounds) - (reading(rounds) - empty(rounds))),
+        ),
+    ];
+    let rows: Vec<Vec<String>> = steps.into_iter().map(|(step, figure)| vec![step.into(), figure.text(1)]).collect();
+    format!(
+        "Microseconds of CPU of the Envoy process, with their spread as above.\n\n{}",
+        table(&["step", "µs"], &rows)
+    )
+}
