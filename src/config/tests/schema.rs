@@ -29,6 +29,7 @@ const BEYOND_A_SCHEMA: &[(&str, &str)] = &[
     ("allowed: a host name and port", "the cluster's name, where there is no authority"),
     ("is of no use without keys.cluster", "one member that needs another"),
     ("keys.inline: ", "whether a key is usable"),
+    ("allowed: a whole number of 64 bits", "the spelling of a number: 10e4 is a whole one"),
 ];
 
 /// The schema accepts what the reader accepted, and refuses what the reader refused, as far as a schema can.
