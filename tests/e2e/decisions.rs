@@ -22,14 +22,10 @@ use crate::support::{client, h2_client};
 fn every_row_of_the_table_is_decided_alike_over_both_versions_of_http() {
     let (upstream, keys) = (Upstream::start(), KeyService::of_the_table());
     let setup = Setup::new(upstream.address()).cluster("keys", keys.address());
-    let listener = |plugin: Plugin| Listener::new(&plugin.name(), &plugin.configuration());
-    let envoy = Envoy::start(Plugin::ALL.into_iter().map(listener).fold(setup, Setup::listener));
+    let envoy = serving(setup, |plugin| plugin);
 
     let mut run = Run::default();
-    run.every_row("HTTP/1.1", &envoy, &upstream, |address, case, id| {
-        let send = || client::exchange(address, &case.request, &[("x-case", id)]).map_err(|error| error.to_string());
-        (case.request.version != Version::Http2).then(send)
-    });
+    run.every_row_over_http1(&envoy, &upstream);
     let connections: RefCell<HashMap<SocketAddr, h2_client::Connection>> = RefCell::default();
     run.every_row("HTTP/2", &envoy, &upstream, |address, case, id| {
         if case.request.version == Version::Http1 {
@@ -47,9 +43,7 @@ fn every_row_of_the_table_is_decided_alike_over_both_versions_of_http() {
         }
     });
 
-    let failures = &run.failures;
-    assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), run.requests, failures.join("\n"));
-    assert!(run.requests > 3000, "{} requests are too few", run.requests);
+    run.assert_right(3000);
     assert_eq!(upstream.count(), 0, "requests that belong to no row reached the upstream");
     envoy.assert_healthy();
     only_known_callouts(&keys);
@@ -58,27 +52,21 @@ fn every_row_of_the_table_is_decided_alike_over_both_versions_of_http() {
     assert_counted(&envoy, "denied", &run.decided);
 }
 
-/// Sends every row over HTTP/1.1 to Envoys of one kind. `adjust` is for their listeners.
-fn over_http1(setup: Setup, upstream: &Upstream, run: &mut Run, adjust: impl Fn(Value) -> Value) -> Envoy {
+/// An Envoy with a listener for each plugin of the table, whose configuration is changed by `adjust`.
+fn serving(setup: Setup, adjust: impl Fn(Value) -> Value) -> Envoy {
     let listener = |plugin: Plugin| Listener::new(&plugin.name(), &adjust(plugin.configuration()));
-    let envoy = Envoy::start(Plugin::ALL.into_iter().map(listener).fold(setup, Setup::listener));
-    run.every_row("HTTP/1.1", &envoy, upstream, |address, case, id| {
-        let send = || client::exchange(address, &case.request, &[("x-case", id)]).map_err(|error| error.to_string());
-        (case.request.version != Version::Http2).then(send)
-    });
-    let failures = &run.failures;
-    assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), run.requests, failures.join("\n"));
-    assert!(run.requests > 1500, "{} requests are too few", run.requests);
-    envoy.assert_healthy();
-    envoy
+    Envoy::start(Plugin::ALL.into_iter().map(listener).fold(setup, Setup::listener))
 }
 
 #[test]
 fn report_only_lets_every_row_pass_and_tells_the_upstream() {
     let (upstream, keys) = (Upstream::start(), KeyService::of_the_table());
     let setup = Setup::new(upstream.address()).cluster("keys", keys.address());
+    let envoy = serving(setup, |plugin| plugin.with("report_only", json!(true)));
     let mut run = Run { report_only: true, ..Run::default() };
-    let envoy = over_http1(setup, &upstream, &mut run, |plugin| plugin.with("report_only", json!(true)));
+    run.every_row_over_http1(&envoy, &upstream);
+    run.assert_right(1500);
+    envoy.assert_healthy();
     assert_counted(&envoy, "would_deny", &run.decided);
 }
 
@@ -100,8 +88,11 @@ fn every_row_is_decided_alike_without_remembered_tokens() {
 fn without(what: &str) -> Envoy {
     let (upstream, keys) = (Upstream::start(), KeyService::of_the_table());
     let setup = Setup::new(upstream.address()).cluster("keys", keys.address()).without(what);
+    let envoy = serving(setup, |plugin| plugin);
     let mut run = Run::default();
-    let envoy = over_http1(setup, &upstream, &mut run, |plugin| plugin);
+    run.every_row_over_http1(&envoy, &upstream);
+    run.assert_right(1500);
+    envoy.assert_healthy();
     assert_eq!(upstream.count(), 0, "requests that belong to no row reached the upstream");
     assert_counted(&envoy, "denied", &run.decided);
     envoy
@@ -123,6 +114,21 @@ struct Run {
 }
 
 impl Run {
+    fn every_row_over_http1(&mut self, envoy: &Envoy, upstream: &Upstream) {
+        self.every_row("HTTP/1.1", envoy, upstream, |address, case, id| {
+            let send =
+                || client::exchange(address, &case.request, &[("x-case", id)]).map_err(|error| error.to_string());
+            (case.request.version != Version::Http2).then(send)
+        });
+    }
+
+    /// No row failed, and there were more than so many requests.
+    fn assert_right(&self, too_few: usize) {
+        let failures = &self.failures;
+        assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), self.requests, failures.join("\n"));
+        assert!(self.requests > too_few, "{} requests are too few", self.requests);
+    }
+
     /// Runs every row that `send` can send.
     fn every_row(
         &mut self,

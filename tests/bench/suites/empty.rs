@@ -4,6 +4,29 @@
 //! Written as WebAssembly text, so that nothing is in them but the callbacks.
 
 use std::fmt::Write;
+use std::fs;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::lane::wasm;
+
+/// Such modules as files, for as long as this lives.
+pub struct Modules(TempDir);
+
+impl Modules {
+    /// None yet.
+    pub fn new() -> Result<Modules, String> {
+        tempfile::tempdir().map(Modules).map_err(|error| error.to_string())
+    }
+
+    /// A filter with this module, in a VM of this name.
+    pub fn filter(&self, id: &str, module: &[u8]) -> Result<Value, String> {
+        let path = self.0.path().join(format!("{id}.wasm"));
+        fs::write(&path, module).map_err(|error| error.to_string())?;
+        Ok(wasm(id, &path, &json!({})))
+    }
+}
 
 /// A module that lets every request pass.
 pub fn passing() -> Vec<u8> {

@@ -1,7 +1,5 @@
 //! The filter beside no filter, an empty wasm filter and Envoy's own `jwt_authn`.
 
-use std::fs;
-
 use serde_json::json;
 
 use super::{Files, chart, empty, module};
@@ -63,16 +61,12 @@ pub fn run(bench: Bench, machine: &Machine) -> Result<Files, String> {
 }
 
 fn start(bench: Bench, service: &KeyService, keys: &[SigningKey]) -> Result<Proxy, String> {
-    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let file = |name: &str, module: Vec<u8>| {
-        let path = directory.path().join(name);
-        fs::write(&path, module).map(|()| path).map_err(|error| error.to_string())
-    };
+    let modules = empty::Modules::new()?;
     let jwks = json!({"keys": keys.iter().map(SigningKey::jwk).collect::<Vec<_>>()});
     let lanes = [
         (Lane::NONE, vec![]),
-        (EMPTY, vec![wasm("empty", &file("empty.wasm", empty::passing())?, &json!({}))]),
-        (EMPTY_REPLY, vec![wasm("empty-reply", &file("empty-reply.wasm", empty::answering())?, &json!({}))]),
+        (EMPTY, vec![modules.filter("empty", &empty::passing())?]),
+        (EMPTY_REPLY, vec![modules.filter("empty-reply", &empty::answering())?]),
         (Lane::JWT_AUTHN, vec![jwt_authn(&jwks, None)]),
         // More than the tokens that are repeated; what else comes between their turns pushes them out, and the lead-in
         // brings them back.

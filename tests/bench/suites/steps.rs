@@ -1,9 +1,5 @@
 //! Where the time of a request goes: what each of a row of filters and requests costs over the one before it.
 
-use std::fs;
-
-use serde_json::json;
-
 use super::filters::{EMPTY, EMPTY_REPLY};
 use super::{Files, empty, module};
 use crate::case::{Case, Expected};
@@ -46,16 +42,12 @@ pub fn run(bench: Bench, machine: &Machine) -> Result<Files, String> {
 }
 
 fn start(bench: Bench, service: &KeyService) -> Result<Proxy, String> {
-    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let file = |name: &str, module: Vec<u8>| {
-        let path = directory.path().join(name);
-        fs::write(&path, module).map(|()| path).map_err(|error| error.to_string())
-    };
+    let modules = empty::Modules::new()?;
     let lanes = [
         (Lane::NONE, vec![]),
-        (EMPTY, vec![wasm("empty", &file("empty.wasm", empty::passing())?, &json!({}))]),
-        (READING, vec![wasm("reading", &file("reading.wasm", empty::reading())?, &json!({}))]),
-        (EMPTY_REPLY, vec![wasm("empty-reply", &file("empty-reply.wasm", empty::answering())?, &json!({}))]),
+        (EMPTY, vec![modules.filter("empty", &empty::passing())?]),
+        (READING, vec![modules.filter("reading", &empty::reading())?]),
+        (EMPTY_REPLY, vec![modules.filter("empty-reply", &empty::answering())?]),
         (Lane::FILTER, vec![wasm("mdrm", &module()?, &lane::plugin())]),
     ];
     Proxy::start(bench.cores, service.address(), &lanes)
