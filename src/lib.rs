@@ -31,9 +31,11 @@
 //! | what is counted | [`metrics`] |
 //!
 //! Dependencies point one way, from the left to the right: `filter -> requests, reply, log_limit -> authorizer -> tokens -> claims,
-//! keys -> config, session, tunnel, cpix -> upstream -> jose -> carriage, route -> request, clock, bucket, metrics -> denial`. No cycle.
+//! keys -> config, session, tunnel, cpix -> upstream -> jose -> carriage, route -> request, clock, bucket, bounded, metrics -> denial`.
+//! No cycle.
 
 pub mod authorizer;
+mod bounded;
 mod bucket;
 pub mod carriage;
 pub mod claims;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use lru::LruCache;
 
+use crate::bounded::settle;
 use crate::claims::{Authentic, Protocol};
 use crate::jose::token::Kid;
 use crate::route::{Drm, Service};
@@ -56,7 +57,7 @@ pub(crate) struct MadeFor {
 
 impl Default for Tokens {
     fn default() -> Self {
-        // Bounded by `insert`: a bounded LruCache reserves all its memory at once.
+        // Bounded by `insert`: a bounded LruCache would reserve all its memory at once.
         Self { by_text: LruCache::unbounded(), bytes: 0 }
     }
 }
@@ -76,6 +77,7 @@ impl Tokens {
         while self.by_text.len() > MAX_TOKENS || self.bytes > MAX_BYTES {
             let Some((gone, _)) = self.by_text.pop_lru() else { return };
             self.bytes = self.bytes.saturating_sub(gone.len());
+            settle(&mut self.by_text, MAX_TOKENS);
         }
     }
 

@@ -12,6 +12,7 @@ use super::jitter::Jitter;
 use super::shared::{MAX_SHARED_DOCUMENT, Record};
 use super::slot::{BackOff, FIRST_RETRY, Serving, Slot, Term};
 use super::{KeyCache, Resolution, Subject};
+use crate::bounded::settle;
 use crate::clock::Now;
 use crate::config::{KeyPath, Keys};
 use crate::denial::{Denial, KeyRefusal};
@@ -109,7 +110,7 @@ impl Memory {
         Self {
             ring,
             inline: inline.unwrap_or_default(),
-            // Bounded by `enforce`: a bounded LruCache reserves all its memory at once.
+            // Bounded by `enforce`: a bounded LruCache would reserve all its memory at once.
             known: LruCache::unbounded(),
             unknown: LruCache::unbounded(),
             set: Slot::default(),
@@ -424,6 +425,7 @@ fn held_keys(keys: BTreeMap<Kid, KeyDocument>) -> BTreeMap<Kid, Held> {
 fn enforce(cache: &mut LruCache<Kid, Slot<Held>>, max_entries: usize) {
     while cache.len() > max_entries {
         cache.pop_lru();
+        settle(cache, max_entries);
     }
 }
 

@@ -38,19 +38,20 @@ impl Store {
     /// Holds so many EC keys, fresh for a day less a tenth.
     pub fn with_keys(keys: usize) -> Store {
         let mut store = Store::new(r#"{"max_age": "24h", "max_age_limit": "24h"}"#);
-        for number in 0..keys {
-            store.at += NEWCOMER;
-            let kid = good(number);
-            assert!(matches!(store.resolve(&kid, 0), Resolution::Wait));
-            let request = store.resolver.next_request(store.now()).expect("one in 20 ms is let through");
-            let body = document(&kid);
-            store.sent += 1;
-            let answer =
-                Answer { status: 200, cache_control: &[], age: None, etag: Some(b"\"v1\""), body: Some(&body) };
-            store.resolver.on_answer(request.id, Some(answer), SharedView::default(), store.now());
-            assert!(store.has_key(&kid));
-        }
+        (0..keys).for_each(|number| store.learn(&good(number)));
         store
+    }
+
+    /// Holds one more.
+    pub fn learn(&mut self, kid: &Kid) {
+        self.at += NEWCOMER;
+        assert!(matches!(self.resolve(kid, 0), Resolution::Wait));
+        let request = self.resolver.next_request(self.now()).expect("one in 20 ms is let through");
+        let body = document(kid);
+        self.sent += 1;
+        let answer = Answer { status: 200, cache_control: &[], age: None, etag: Some(b"\"v1\""), body: Some(&body) };
+        self.resolver.on_answer(request.id, Some(answer), SharedView::default(), self.now());
+        assert!(self.has_key(kid));
     }
 
     pub fn now(&self) -> Now {
