@@ -338,6 +338,8 @@ fn with_all_parts() -> Vec<Kind> {
             Draft::denied(519, tunnel_with(sealed.flip(Part::Tag, 0).body()))
         }),
         Kind::repeated(8, Enforcing, "a tunnel alone", |world| world.tunnel(KeyManagement::A256KW)),
+        // So many that this configuration, too, remembers as many tokens as it ever will before the warm-up of a long run is over.
+        Kind::new(20, Enforcing, "a tunnel alone, new", |world| world.tunnel(KeyManagement::A256KW)),
         Kind::repeated(8, Enforcing, "520", |world| world.license(keyring().main()).but(520)),
     ]
 }
