@@ -64,7 +64,7 @@ fn soak() -> Result<(), String> {
             clients: 40,
             keys: 10_000,
             aborts: 20.0,
-            warm_up: (time / 4).min(WARM_UP),
+            warm_up: (time / 2).min(WARM_UP),
         };
         let outcome = load::run(size, interrupted(), |line| eprintln!("{line}"));
         write("soak.md", outcome.time >= SOAK, &report::soak(size, &outcome))?;
