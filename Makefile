@@ -47,10 +47,10 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz and a nigh
 
 # The load generator does without LTO. Benchmarks are always built to unwind: with `abort` for the rest, Cargo would build
 # the library twice into the same file (rust-lang/cargo#6313).
-bench: wasm ## CPU, latency and memory in Envoy (SUITES, BENCH_TURNS, BENCH_REQUESTS), keys, a simulated fleet: tests/bench/results
+bench: wasm ## CPU, latency and memory in Envoy (BENCH_TURNS, BENCH_REQUESTS; SUITES: some of it alone), keys, a simulated fleet: tests/bench/results
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz.wasm" && \
 	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench envoy -- $(SUITES)
-	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench fleet --bench keys
+	$(if $(SUITES),,CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench fleet --bench keys)
 
 # The dependencies are those of the tests, which are optimised there too; only what is the project's own is built once more.
 soak: test-switches wasm ## mixed traffic for MINUTES (10), and faults one by one (PARTS: load, faults): tests/soak/results
