@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::filters::{EMPTY, EMPTY_REPLY, JWT_AUTHN_CACHED};
+use super::filters::{EMPTY, EMPTY_REPLY, JWT_AUTHN_CACHED, STRIPPING};
 use crate::lane::Lane;
 use crate::machine::Machine;
 use crate::run::CaseTurns;
@@ -24,6 +24,7 @@ const STYLE: &str = "
     .axis { stroke: #d0d7de }
     .spread { stroke: #24292f; stroke-opacity: .55 }
     .empty { fill: #9aa4af }
+    .stripping { fill: #6e7781 }
     .native { fill: #d98c00 }
     .cached { fill: #f2c46d }
     .ours { fill: #2f6fde }
@@ -92,8 +93,8 @@ fn bar(turns: &CaseTurns, lane: Lane, y: usize, scale: f64) -> String {
 
 fn legend() -> String {
     let mut text = String::new();
-    let mut x = LABELS;
-    for lane in [EMPTY, Lane::JWT_AUTHN, JWT_AUTHN_CACHED, Lane::FILTER] {
+    let mut x = 10;
+    for lane in [EMPTY, STRIPPING, Lane::JWT_AUTHN, JWT_AUTHN_CACHED, Lane::FILTER] {
         let (class, name) = (class(lane), lane.0);
         writeln!(
             text,
@@ -109,6 +110,7 @@ fn legend() -> String {
 fn class(lane: Lane) -> &'static str {
     match lane {
         Lane::NONE | EMPTY | EMPTY_REPLY => "empty",
+        STRIPPING => "stripping",
         Lane::JWT_AUTHN => "native",
         JWT_AUTHN_CACHED => "cached",
         _ => "ours",

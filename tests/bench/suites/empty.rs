@@ -1,5 +1,5 @@
 //! The leanest modules that Envoy takes for a filter: the floor for any wasm filter. One lets every request pass, one has
-//! the headers handed over first, one answers the request.
+//! the headers handed over first, one takes the token off besides, one answers the request.
 //!
 //! Written as WebAssembly text, so that nothing is in them but the callbacks.
 
@@ -35,11 +35,27 @@ pub fn passing() -> Vec<u8> {
 
 /// A module that lets every request pass after it had Envoy hand over all headers, at which it does not look.
 pub fn reading() -> Vec<u8> {
-    let import = r#"(import "env" "proxy_get_header_map_pairs" (func $pairs (param i32 i32 i32) (result i32)))"#;
-    let read = "(drop (call $pairs (i32.const 0) (; of the request ;) (i32.const 0) (i32.const 4)))
-        i32.const 0 (; Continue ;)";
-    module(import, read, "")
+    module(HAND_OVER, &format!("{CALL_HAND_OVER} i32.const 0 (; Continue ;)"), "")
 }
+
+/// A module that lets every request pass after it had Envoy hand over all headers, at which it does not look, and remove
+/// `authorization`.
+pub fn stripping() -> Vec<u8> {
+    const NAME: &str = "authorization";
+    const AT: usize = 64;
+
+    let remove = r#"(import "env" "proxy_remove_header_map_value" (func $remove (param i32 i32 i32) (result i32)))"#;
+    let body = format!(
+        "{CALL_HAND_OVER}
+        (drop (call $remove (i32.const 0) (; of the request ;) (i32.const {AT}) (i32.const {})))
+        i32.const 0 (; Continue ;)",
+        NAME.len()
+    );
+    module(&format!("{HAND_OVER} {remove}"), &body, &format!("(data (i32.const {AT}) \"{NAME}\")"))
+}
+
+const HAND_OVER: &str = r#"(import "env" "proxy_get_header_map_pairs" (func $pairs (param i32 i32 i32) (result i32)))"#;
+const CALL_HAND_OVER: &str = "(drop (call $pairs (i32.const 0) (; of the request ;) (i32.const 0) (i32.const 4)))";
 
 /// A module that answers every request with what the filter answers to a request without a token.
 pub fn answering() -> Vec<u8> {

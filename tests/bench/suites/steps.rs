@@ -1,6 +1,6 @@
 //! Where the time of a request goes: what each of a row of filters and requests costs over the one before it.
 
-use super::filters::{EMPTY, EMPTY_REPLY};
+use super::filters::{EMPTY, EMPTY_REPLY, STRIPPING};
 use super::{Files, empty, module};
 use crate::case::{Case, Expected};
 use crate::lane::{self, Lane, wasm};
@@ -47,6 +47,7 @@ fn start(bench: Bench, service: &KeyService) -> Result<Proxy, String> {
         (Lane::NONE, vec![]),
         (EMPTY, vec![modules.filter("empty", &empty::passing())?]),
         (READING, vec![modules.filter("reading", &empty::reading())?]),
+        (STRIPPING, vec![modules.filter("stripping", &empty::stripping())?]),
         (EMPTY_REPLY, vec![modules.filter("empty-reply", &empty::answering())?]),
         (Lane::FILTER, vec![wasm("mdrm", &module()?, &lane::plugin())]),
     ];
@@ -58,7 +59,7 @@ fn cases(key: &SigningKey) -> Vec<Case> {
     let refusing = [Lane::NONE, EMPTY_REPLY, Lane::FILTER];
     let refused = Expected::refused("MDRM-501");
     vec![
-        Case::repeating("an open route", &[Lane::NONE, EMPTY, READING, Lane::FILTER], vec![some]),
+        Case::repeating("an open route", &[Lane::NONE, EMPTY, READING, STRIPPING, Lane::FILTER], vec![some]),
         Case::repeating("a token that was seen before", &[Lane::NONE, Lane::FILTER], repeated(key)),
         Case::new("a new token", &[Lane::NONE, Lane::FILTER], first_seen(key.clone())),
         Case::repeating("no token", &refusing, vec![license(None)])
@@ -69,17 +70,18 @@ fn cases(key: &SigningKey) -> Vec<Case> {
 
 fn steps(outcome: &[CaseTurns]) -> String {
     let added = |case: usize, lane: Lane| move |rounds: &[usize]| outcome[case].added_in(rounds, lane);
-    let (empty, reading) = (added(OPEN, EMPTY), added(OPEN, READING));
+    let (empty, reading, stripping) = (added(OPEN, EMPTY), added(OPEN, READING), added(OPEN, STRIPPING));
     let (open, seen) = (added(OPEN, Lane::FILTER), added(REPEATED, Lane::FILTER));
     let (new, none) = (added(FIRST_SEEN, Lane::FILTER), added(NO_TOKEN, Lane::FILTER));
     let replying = added(NO_TOKEN, EMPTY_REPLY);
     let figure = |of: &dyn Fn(&[usize]) -> f64| estimate(outcome[OPEN].of(Lane::NONE).len(), of);
-    let steps: [(&str, Figure); 7] = [
+    let steps: [(&str, Figure); 8] = [
         ("Envoy calls a filter in a VM", figure(&empty)),
         ("Envoy hands over the headers", figure(&|rounds| reading(rounds) - empty(rounds))),
+        ("Envoy removes one of them", figure(&|rounds| stripping(rounds) - reading(rounds))),
         ("the filter splits them, and finds the route", figure(&|rounds| open(rounds) - reading(rounds))),
         (
-            "it finds the token among those seen before and checks it, its key and its times, and has it removed",
+            "it finds the token among those seen before and checks it, its key and its times, and has Envoy remove it",
             figure(&|rounds| seen(rounds) - open(rounds)),
         ),
         (
