@@ -67,7 +67,8 @@ pub struct UntrustedClaims {
 /// key does not. Only [`Authentic::new`] makes one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Authentic {
-    issuer: Box<str>,
+    /// The owner of the key, in whose memory it stands.
+    issuer: Rc<str>,
     others: Others,
 }
 
@@ -124,8 +125,10 @@ impl Authentic {
     pub fn new(token: UntrustedToken<UntrustedClaims>, key: &AccessKey) -> Result<Self, Denial> {
         check_signature(&token, key)?;
         let UntrustedClaims { issuer, others } = token.into_claims();
-        let issuer = issuer.filter(|issuer| **issuer == *key.owner).ok_or(Denial::IssuerNotOwner)?;
-        Ok(Self { issuer, others: others? })
+        if issuer.as_deref() != Some(&*key.owner) {
+            return Err(Denial::IssuerNotOwner);
+        }
+        Ok(Self { issuer: Rc::clone(&key.owner), others: others? })
     }
 
     /// The owner of the key.

@@ -113,14 +113,14 @@ impl Authorizer {
             self.count_verification(key.verifying_key.xml_by_host());
         }
         let verified = verified?;
-        if parameters.issuer != key.owner {
+        if *parameters.issuer != *key.owner {
             return Err(Denial::IssuerNotOwner);
         }
         if !self.config.signed_cpix_audiences.iter().any(|audience| key.audiences.contains(audience)) {
             return Err(Denial::AudienceNotInKeyScope);
         }
         bind(verified.content_id()?, &parameters.subject)?;
-        let (issuer, subject) = (parameters.issuer.clone(), parameters.subject.clone());
+        let (issuer, subject) = (Rc::clone(&key.owner), parameters.subject.clone());
         self.facts.proven = Some(Proven::Document { issuer, subject });
         Ok(SignedSubject(parameters.subject.clone()))
     }

@@ -27,7 +27,7 @@ pub enum Proven {
     /// By its CPIX document, with all that belongs to it.
     Document {
         /// The owner of the key.
-        issuer: Box<str>,
+        issuer: Rc<str>,
         /// The content.
         subject: Box<str>,
     },

@@ -25,7 +25,7 @@ use crate::denial::{Denial, JsonFault, KeyRefusal};
 #[derive(Debug)]
 pub struct AccessKey {
     /// The owner; a token's `iss` must equal it.
-    pub owner: Box<str>,
+    pub owner: Rc<str>,
     /// The purposes that the key was created for. Empty: none.
     pub audiences: Box<[Box<str>]>,
     /// The session key to sign with.
@@ -316,7 +316,7 @@ pub(super) fn check_purpose(object: &Object<'_>, purpose: &str, operations: &[&s
     }
 }
 
-fn owner(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Box<str>, Unusable> {
+fn owner(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Rc<str>, Unusable> {
     let owner = text(object, "iss")?.or(provenance.default_owner.map(Cow::Borrowed));
     owner.filter(|owner| !owner.is_empty()).map(Into::into).ok_or(Unusable::Owner)
 }
