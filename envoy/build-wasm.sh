@@ -16,6 +16,9 @@
 #   2. `rustup target add` fetches it;
 #   3. Debian's own compiler builds it from Debian's sources (for networks that do not reach rustup's server).
 # MDRM_WASM_TOOLCHAIN=debian takes the third at once.
+#
+# wasm-opt (Binaryen 108 or later) has the last word on a module where it is installed, and the build does without where it is
+# not. MDRM_WASM_OPT=/path/to/wasm-opt takes another one, MDRM_WASM_OPT= none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -106,11 +109,24 @@ esac
 "${cargo[@]}" rustc --profile wasm "${common[@]}" --crate-type cdylib
 
 built=$target_dir/$target/wasm/mdrm_authz.wasm
+wasm_opt=${MDRM_WASM_OPT-$(command -v wasm-opt || true)}
+if [ -n "$wasm_opt" ]; then
+  # What the compiler takes for granted of this target. A tenth less to load, and as much less to compile for V8.
+  features=(bulk-memory multivalue mutable-globals nontrapping-float-to-int reference-types sign-ext)
+  "$wasm_opt" -O3 "${features[@]/#/--enable-}" "$built" --output "$built.optimised" || {
+    echo "error: $wasm_opt failed; MDRM_WASM_OPT= builds without it" >&2
+    exit 1
+  }
+  built=$built.optimised
+fi
 # Only a changed module gets a new time stamp; the rename keeps a running Envoy from reading half a file.
 mkdir -p target
 if ! cmp -s "$built" "$module"; then
   cp "$built" "$module.$$"
   mv -f "$module.$$" "$module"
 fi
-"${RUSTC:-rustc}" --version >"${module%.wasm}.rustc"
+{
+  "${RUSTC:-rustc}" --version
+  [ -z "$wasm_opt" ] || "$wasm_opt" --version
+} >"${module%.wasm}.tools"
 echo "$module: $(wc -c <"$module") bytes"

@@ -17,7 +17,7 @@ TARGET = "wasm32-wasip1"
 
 top = pathlib.Path(__file__).resolve().parent.parent
 module = top / "target/mdrm_authz.wasm"
-compiler = top / "target/mdrm_authz.rustc"
+tools = top / "target/mdrm_authz.tools"
 
 
 def output(*command):
@@ -68,9 +68,10 @@ def component(crate, licence, repository, checksum, scope):
 
 
 def main():
-    for path in [module, compiler]:
+    for path in [module, tools]:
         if not path.exists():
             sys.exit(f"error: {path} is not there: make wasm")
+    rustc, *optimiser = tools.read_text().splitlines()
     edges, about = tree("normal")
     linked = tree("normal,no-proc-macro")[0]
     root, *crates = edges
@@ -81,7 +82,7 @@ def main():
         "type": "library",
         "bom-ref": "rust-std",
         "name": "rust-std",
-        "version": compiler.read_text().split()[1],
+        "version": rustc.split()[1],
         "scope": "required",
         "licenses": [{"expression": "MIT OR Apache-2.0"}],
         "externalReferences": [{"type": "vcs", "url": "https://github.com/rust-lang/rust"}],
@@ -101,7 +102,8 @@ def main():
                 "licenses": [{"expression": own["license"]}],
                 "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(module.read_bytes()).hexdigest()}],
             },
-            "properties": [{"name": "cdx:rustc:sbom:target:triple", "value": TARGET}],
+            "properties": [{"name": "cdx:rustc:sbom:target:triple", "value": TARGET}]
+            + [{"name": "mdrm-authz:wasm-opt", "value": version} for version in optimiser],
         },
         "components": [
             component(crate, *about[crate], checksums[crate], "required" if crate in linked else "excluded")

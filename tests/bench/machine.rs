@@ -16,6 +16,8 @@ pub struct Machine {
     pub envoy: String,
     /// Size of the module under test in bytes.
     pub module: u64,
+    /// What made it, each with a comma before it.
+    pub tools: String,
     /// Size of the run.
     pub size: Size,
 }
@@ -29,6 +31,7 @@ impl Machine {
             kernel: machine::kernel(),
             envoy: machine::envoy(),
             module: machine::module(),
+            tools: machine::module_tools(),
             size,
         }
     }
@@ -43,13 +46,14 @@ impl Machine {
         format!(
             "- {date}, {cpu}, {kernel}\n\
              - Envoy {envoy}, one worker; Envoy on one core, load and key service on another; {CONNECTIONS} connections (HTTP/1.1, closed loop)\n\
-             - module: {module} kB\n\
+             - module: {module} kB{tools}\n\
              - {turns} turns of {requests} requests for each lane in each case\n",
             date = self.date,
             cpu = self.cpu,
             kernel = self.kernel,
             envoy = self.envoy,
             module = self.module.div_ceil(1000),
+            tools = self.tools,
             turns = self.size.turns,
             requests = self.size.requests,
         )

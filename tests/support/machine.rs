@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Day and time (UTC).
@@ -22,6 +23,13 @@ pub fn envoy() -> String {
 /// Size in bytes of the module that `MDRM_WASM` names.
 pub fn module() -> u64 {
     env::var_os("MDRM_WASM").and_then(|path| fs::metadata(path).ok()).map_or(0, |file| file.len())
+}
+
+/// What made that module: compiler, and optimiser if there was one. Empty for a module that nothing is known of.
+pub fn module_tools() -> String {
+    let tools = env::var_os("MDRM_WASM").map(|path| PathBuf::from(path).with_extension("tools"));
+    let text = tools.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    text.lines().map(|line| format!(", {line}")).collect()
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {
