@@ -51,7 +51,8 @@ fn attack_63_no_request_is_refused_for_configurations_that_are_pushed() {
 #[test]
 fn attacks_61_and_62_thousands_of_clients_that_go_away_while_their_key_is_fetched_leave_nothing_behind() {
     let stand = Stand::patient(Filter::MdrmAuthz);
-    go_away(&stand, 3000);
+    let stayed = go_away(&stand, 3000);
+    assert_eq!(stayed.served, stayed.clients);
     wait::until_true("nothing is left of them", || nothing_waits(&stand));
     stand.envoy.assert_healthy();
 }

@@ -1,5 +1,5 @@
 //! The leanest modules that Envoy takes for a filter: the floor for any wasm filter. One lets every request pass, one has
-//! the headers handed over first, one takes the token off besides, one answers the request.
+//! the headers handed over first, one takes the token off besides, one has a signature verified, one answers the request.
 //!
 //! Written as WebAssembly text, so that nothing is in them but the callbacks.
 
@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::lane::wasm;
+use crate::support::signer::{Alg, SigningKey};
+use crate::traffic::{now, token};
 
 /// Such modules as files, for as long as this lives.
 pub struct Modules(TempDir);
@@ -52,6 +54,58 @@ pub fn stripping() -> Vec<u8> {
         NAME.len()
     );
     module(&format!("{HAND_OVER} {remove}"), &body, &format!("(data (i32.const {AT}) \"{NAME}\")"))
+}
+
+/// A module that lets every request pass after Envoy has verified a signature for it: one of 16 in turn, of as many tokens.
+pub fn verifying(key: &SigningKey) -> Vec<u8> {
+    const NAME: &str = "verify_signature";
+    const NAME_AT: usize = 64;
+    // Each with its length in front.
+    const ARGUMENTS_AT: usize = 8192;
+    const STRIDE: usize = 2048;
+
+    let import = r#"(import "env" "proxy_call_foreign_function"
+            (func $foreign (param i32 i32 i32 i32 i32 i32) (result i32)))
+        (global $turn (mut i32) (i32.const 0))"#;
+    let body = format!(
+        "(local $at i32)
+        (global.set $turn (i32.and (i32.add (global.get $turn) (i32.const 1)) (i32.const 15)))
+        (local.set $at (i32.add (i32.const {ARGUMENTS_AT}) (i32.mul (global.get $turn) (i32.const {STRIDE}))))
+        (drop (call $foreign (i32.const {NAME_AT}) (i32.const {}) (i32.add (local.get $at) (i32.const 4))
+            (i32.load (local.get $at)) (i32.const 4) (; 0 would be no place ;) (i32.const 8)))
+        (if (i32.ne (i32.load16_u (i32.load (i32.const 4))) (i32.const 0x0108) (; it is right ;)) (then unreachable))
+        i32.const 0 (; Continue ;)",
+        NAME.len()
+    );
+    let mut data = format!("(data (i32.const {NAME_AT}) \"{NAME}\")");
+    for turn in 0..16 {
+        let arguments = verify_arguments(key, token(key).compact(now()).rsplit_once('.').expect("three parts").0);
+        let length = u32::try_from(arguments.len()).unwrap().to_le_bytes();
+        let (at, bytes) = (ARGUMENTS_AT + turn * STRIDE, [&length[..], &arguments].concat());
+        assert!(bytes.len() <= STRIDE, "the arguments do not fit");
+        writeln!(data, "(data (i32.const {at}) \"{}\")", escaped(&bytes)).unwrap();
+    }
+    module(import, &body, &data)
+}
+
+/// `VerifySignatureArguments` in protobuf: digest, key, signature, text.
+fn verify_arguments(key: &SigningKey, text: &str) -> Vec<u8> {
+    let signature = match key.alg() {
+        Alg::ES256 => key.asn1_signature(text.as_bytes()),
+        _ => key.signature(text.as_bytes()),
+    };
+    let mut message = Vec::new();
+    for (number, field) in (1..).zip([b"sha256", &*key.public_der(), &*signature, text.as_bytes()]) {
+        let mut length = field.len();
+        message.push(number << 3 | 2);
+        while length > 0x7f {
+            message.push((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        message.push(length as u8);
+        message.extend(field);
+    }
+    message
 }
 
 const HAND_OVER: &str = r#"(import "env" "proxy_get_header_map_pairs" (func $pairs (param i32 i32 i32) (result i32)))"#;

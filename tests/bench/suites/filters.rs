@@ -133,9 +133,11 @@ fn limits() -> Vec<Limit> {
         limits.push(limit(name(alg, REPEATED), Measure::Times(EMPTY), 2.2, Some(1.6)));
         limits.push(limit(name(alg, REPEATED), Measure::Times(Lane::JWT_AUTHN), 0.25, None));
     }
-    // Says how much of the limit is left for what the filter does itself.
-    let floor = (name(Alg::ES256, REPEATED), Measure::Times(EMPTY));
-    limits.push(Limit { case: floor.0, lane: STRIPPING, measure: floor.1, limit: 2.2, goal: None });
+    // Say how much of a limit is left for what the filter does itself.
+    for (alg, other, limit) in [(Alg::ES256, EMPTY, 2.2), (Alg::HS256, Lane::JWT_AUTHN, 0.25)] {
+        let (case, measure) = (name(alg, REPEATED), Measure::Times(other));
+        limits.push(Limit { case, lane: STRIPPING, measure, limit, goal: None });
+    }
     limits.push(limit(NO_TOKEN.into(), Measure::Over(EMPTY_REPLY), 10.0, None));
     limits
 }

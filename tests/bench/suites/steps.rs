@@ -17,7 +17,11 @@ use crate::traffic::{first_seen, license, now, open, repeated, token};
 /// A wasm filter that has the headers handed over.
 const READING: Lane = Lane("wasm filter that reads the headers");
 
-const ABOUT: &str = "No request has a body; all but the last kind carry a token (ES256), also on the open route, where nobody looks at it.";
+/// Wasm filters that have Envoy verify a signature, by a foreign function.
+const VERIFYING_ES256: Lane = Lane("wasm filter that has ES256 verified");
+const VERIFYING_RS256: Lane = Lane("wasm filter that has RS256 verified");
+
+const ABOUT: &str = "No request has a body; all but the last kind carry a token (ES256), also on the open route, where nobody looks at it. The filters that have a signature verified do nothing else, and hold the signatures themselves.";
 
 /// Places of the cases.
 const OPEN: usize = 0;
@@ -29,7 +33,7 @@ pub fn run(bench: Bench, machine: &Machine) -> Result<Files, String> {
     let key = SigningKey::generate("bench-es256", Alg::ES256);
     let service = KeyService::start();
     service.register(&key);
-    let mut proxies = [start(bench, &service)?];
+    let mut proxies = [start(bench, &service, &key)?];
     let outcome = run::run(bench.size, &mut proxies, &mut cases(&key))?;
     let report = Report {
         title: "Where the time goes",
@@ -41,13 +45,16 @@ pub fn run(bench: Bench, machine: &Machine) -> Result<Files, String> {
     Ok(vec![("steps.md".into(), report.markdown(machine))])
 }
 
-fn start(bench: Bench, service: &KeyService) -> Result<Proxy, String> {
+fn start(bench: Bench, service: &KeyService, key: &SigningKey) -> Result<Proxy, String> {
     let modules = empty::Modules::new()?;
+    let rsa = SigningKey::generate("bench-rs256", Alg::RS256);
     let lanes = [
         (Lane::NONE, vec![]),
         (EMPTY, vec![modules.filter("empty", &empty::passing())?]),
         (READING, vec![modules.filter("reading", &empty::reading())?]),
         (STRIPPING, vec![modules.filter("stripping", &empty::stripping())?]),
+        (VERIFYING_ES256, vec![modules.filter("verifying-es256", &empty::verifying(key))?]),
+        (VERIFYING_RS256, vec![modules.filter("verifying-rs256", &empty::verifying(&rsa))?]),
         (EMPTY_REPLY, vec![modules.filter("empty-reply", &empty::answering())?]),
         (Lane::FILTER, vec![wasm("mdrm", &module()?, &lane::plugin())]),
     ];
@@ -56,10 +63,11 @@ fn start(bench: Bench, service: &KeyService) -> Result<Proxy, String> {
 
 fn cases(key: &SigningKey) -> Vec<Case> {
     let some = open(&token(key).compact(now()));
+    let looking_away = [Lane::NONE, EMPTY, READING, STRIPPING, VERIFYING_ES256, VERIFYING_RS256, Lane::FILTER];
     let refusing = [Lane::NONE, EMPTY_REPLY, Lane::FILTER];
     let refused = Expected::refused("MDRM-501");
     vec![
-        Case::repeating("an open route", &[Lane::NONE, EMPTY, READING, STRIPPING, Lane::FILTER], vec![some]),
+        Case::repeating("an open route", &looking_away, vec![some]),
         Case::repeating("a token that was seen before", &[Lane::NONE, Lane::FILTER], repeated(key)),
         Case::new("a new token", &[Lane::NONE, Lane::FILTER], first_seen(key.clone())),
         Case::repeating("no token", &refusing, vec![license(None)])
@@ -71,11 +79,12 @@ fn cases(key: &SigningKey) -> Vec<Case> {
 fn steps(outcome: &[CaseTurns]) -> String {
     let added = |case: usize, lane: Lane| move |rounds: &[usize]| outcome[case].added_in(rounds, lane);
     let (empty, reading, stripping) = (added(OPEN, EMPTY), added(OPEN, READING), added(OPEN, STRIPPING));
+    let (es256, rs256) = (added(OPEN, VERIFYING_ES256), added(OPEN, VERIFYING_RS256));
     let (open, seen) = (added(OPEN, Lane::FILTER), added(REPEATED, Lane::FILTER));
     let (new, none) = (added(FIRST_SEEN, Lane::FILTER), added(NO_TOKEN, Lane::FILTER));
     let replying = added(NO_TOKEN, EMPTY_REPLY);
     let figure = |of: &dyn Fn(&[usize]) -> f64| estimate(outcome[OPEN].of(Lane::NONE).len(), of);
-    let steps: [(&str, Figure); 8] = [
+    let steps: [(&str, Figure); 10] = [
         ("Envoy calls a filter in a VM", figure(&empty)),
         ("Envoy hands over the headers", figure(&|rounds| reading(rounds) - empty(rounds))),
         ("Envoy removes one of them", figure(&|rounds| stripping(rounds) - reading(rounds))),
@@ -88,6 +97,8 @@ fn steps(outcome: &[CaseTurns]) -> String {
             "or it reads a new token, has Envoy verify it, and remembers it",
             figure(&|rounds| new(rounds) - open(rounds)),
         ),
+        ("of which Envoy verifies an ES256 signature", figure(&|rounds| es256(rounds) - empty(rounds))),
+        ("(an RS256 signature)", figure(&|rounds| rs256(rounds) - empty(rounds))),
         ("Envoy calls a filter that answers", figure(&replying)),
         (
             "the filter finds no token, tells the access log, and answers: over that and the headers",

@@ -13,13 +13,18 @@ use crate::support::token::Token;
 /// Clients at once.
 const AT_ONCE: usize = 500;
 
-/// So many clients go away, in rounds. After each round a client that stays is served.
-///
-/// # Panics
-///
-/// If it is not.
-pub fn go_away(stand: &Stand, count: usize) {
+/// What became of the clients that stayed, one after each round.
+pub struct Stayed {
+    /// How many there were.
+    pub clients: usize,
+    /// How many of them got their license.
+    pub served: usize,
+}
+
+/// So many clients go away, in rounds. After each round comes one that stays.
+pub fn go_away(stand: &Stand, count: usize) -> Stayed {
     let address = stand.envoy.address("main");
+    let mut stayed = Stayed { clients: 0, served: 0 };
     for round in 0..count.div_ceil(AT_ONCE) {
         let gate = Gate::closed();
         let key = match stand.filter {
@@ -41,7 +46,9 @@ pub fn go_away(stand: &Stand, count: usize) {
         stand.envoy.await_active_requests(0);
         gate.open();
         let answer = Connection::to(address).exchange(&bytes).expect("an answer");
-        assert!(answer.licensed, "round {round}: {answer:?}");
+        stayed.clients += 1;
+        stayed.served += usize::from(answer.licensed);
         stand.keys.forget_received();
     }
+    stayed
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::aborts::go_away;
+use super::aborts::{Stayed, go_away};
 use super::panics::panic;
 use super::probe::{self, Figures};
 use super::stand::{Filter, Stand, license};
@@ -207,15 +207,21 @@ fn aborts(filter: Filter, extent: Extent) -> String {
     // The others have one key set, and can be made to fetch it every two seconds only.
     let count = if filter == Filter::MdrmAuthz { extent.aborts } else { extent.aborts / 20 };
     let begin = Instant::now();
-    go_away(&stand, count);
+    let Stayed { clients, served } = go_away(&stand, count);
     let took = begin.elapsed();
     if filter == Filter::MdrmAuthz {
+        assert_eq!(served, clients, "a client that stayed was refused");
         stand.envoy.assert_healthy();
         let waiting = || stand.envoy.stat("wasmcustom.mdrm_authz.waiting");
         wait::until_true("nobody waits any more", || waiting() == Some(0));
     }
     let under_way = stand.envoy.active_requests();
-    format!("{count} went away in {} s, {under_way} under way afterwards, the others served", took.as_secs())
+    let served = if served == clients {
+        "the others served".into()
+    } else {
+        format!("**{} of {clients} others refused**", clients - served)
+    };
+    format!("{count} went away in {} s, {under_way} under way afterwards, {served}", took.as_secs())
 }
 
 fn panics(extent: Extent) -> String {
