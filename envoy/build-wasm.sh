@@ -111,7 +111,7 @@ esac
 built=$target_dir/$target/wasm/mdrm_authz.wasm
 wasm_opt=${MDRM_WASM_OPT-$(command -v wasm-opt || true)}
 if [ -n "$wasm_opt" ]; then
-  # What the compiler takes for granted of this target. A tenth less to load, and as much less to compile for V8.
+  # What the compiler takes for granted of this target. The module gets a tenth smaller; V8 compiles it no faster.
   features=(bulk-memory multivalue mutable-globals nontrapping-float-to-int reference-types sign-ext)
   "$wasm_opt" -O3 "${features[@]/#/--enable-}" "$built" --output "$built.optimised" || {
     echo "error: $wasm_opt failed; MDRM_WASM_OPT= builds without it" >&2
