@@ -81,13 +81,20 @@ struct Others {
     expires: Option<i64>,
     not_before: Option<i64>,
     /// None if `aud` is missing or malformed.
-    audiences: Option<Box<[Box<str>]>>,
+    audiences: Option<Audiences>,
     /// None if absent; what is no string is empty, which is no protocol's name.
     protocol: Option<Box<str>>,
     /// One for each of [`Extract::headers`]; none for a claim that is absent.
     headers: Box<[Option<Result<String, Unfit>>]>,
     /// JSON text of an object: what a session token repeats.
     unregistered: Box<str>,
+}
+
+/// RFC 7519 section 4.1.3: a string or an array of strings.
+#[derive(Debug, Clone, PartialEq)]
+enum Audiences {
+    One(Box<str>),
+    Several(Box<[Box<str>]>),
 }
 
 impl UntrustedClaims {
@@ -109,11 +116,25 @@ impl Others {
             issued_at: if claims.get("iat").is_some_and(Value::is_null) { None } else { time("iat")? },
             expires: time("exp")?,
             not_before: time("nbf")?,
-            audiences: claims.get("aud").and_then(audiences),
+            audiences: claims.get("aud").and_then(Audiences::read),
             protocol: claims.get("drm_protocol").map(|claim| claim.text().unwrap_or_default().into()),
             headers: extract.headers.iter().map(|header| claims.get(&header.claim).map(claim_header)).collect(),
             unregistered: if extract.session { session::unregistered(claims) } else { Box::default() },
         })
+    }
+}
+
+impl Audiences {
+    fn read(aud: Value<'_>) -> Option<Self> {
+        let several = || Some(Self::Several(aud.texts()?.into_iter().map(Into::into).collect()));
+        aud.text().map(|one| Self::One(one.into())).or_else(several)
+    }
+
+    fn contains(&self, audience: &str) -> bool {
+        match self {
+            Self::One(one) => **one == *audience,
+            Self::Several(several) => several.iter().any(|one| **one == *audience),
+        }
     }
 }
 
@@ -255,14 +276,6 @@ fn check_times(claims: &Others, required: Requirements<'_>, now: i64) -> Result<
         return Err(Denial::TokenTooOld);
     }
     Ok(())
-}
-
-/// RFC 7519 section 4.1.3: a string or an array of strings.
-fn audiences(aud: Value<'_>) -> Option<Box<[Box<str>]>> {
-    match aud.text() {
-        Some(one) => Some([one.into()].into()),
-        None => aud.texts().map(|several| several.into_iter().map(Into::into).collect()),
-    }
 }
 
 /// One audience must be the service's and a purpose of the key.

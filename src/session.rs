@@ -149,7 +149,9 @@ fn whole_seconds(duration: Duration) -> i64 {
 /// loses a digit.
 pub fn unregistered(claims: &Object<'_>) -> Box<str> {
     let mut text = String::from("{");
-    for (name, value) in claims.iter().filter(|(name, _)| !CONSUMED.contains(name)) {
+    let mut kept: Vec<_> = claims.iter().filter(|(name, _)| !CONSUMED.contains(name)).collect();
+    kept.sort_unstable_by_key(|(name, _)| *name);
+    for (name, value) in kept {
         let comma = if text.len() > 1 { "," } else { "" };
         // Neither a string nor writing to one fails.
         let name = serde_json::to_string(name).unwrap_or_default();

@@ -22,17 +22,20 @@ const MAX_BYTES: usize = 4 << 20;
 /// The remembered tokens of one worker.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    /// By a hash that strangers cannot foresee, so that a text is read once for it, and not again when it makes room. Of two
-    /// texts with one hash the later one is remembered.
-    by_hash: LruCache<u64, (Rc<str>, Remembered)>,
+    /// Of two texts with one place the later one is remembered.
+    by_place: LruCache<Place, (Rc<str>, Remembered)>,
     hasher: RandomState,
     bytes: usize,
 }
 
+/// Where the token of a text is remembered: a hash of the text that strangers cannot foresee. A text is read for it once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Place(u64);
+
 /// A token whose signature was right.
 #[derive(Debug, Clone)]
 pub(crate) struct Remembered {
-    pub(crate) kid: Rc<Kid>,
+    pub(crate) kid: Kid,
     /// [`AccessKey::fingerprint`](crate::jose::jwk::AccessKey::fingerprint) of the key that verified it.
     pub(crate) fingerprint: [u8; 32],
     pub(crate) authentic: Rc<Authentic>,
@@ -62,39 +65,43 @@ pub(crate) struct MadeFor {
 impl Default for Tokens {
     fn default() -> Self {
         // Bounded by `insert`: a bounded LruCache would reserve all its memory at once.
-        Self { by_hash: LruCache::unbounded(), hasher: RandomState::new(), bytes: 0 }
+        Self { by_place: LruCache::unbounded(), hasher: RandomState::new(), bytes: 0 }
     }
 }
 
 impl Tokens {
+    /// The place of a text, which the other functions want beside it.
+    pub(crate) fn place(&self, text: &str) -> Place {
+        Place(self.hasher.hash_one(text))
+    }
+
     /// What is remembered of exactly this text, and the text as it is kept.
-    pub(crate) fn get(&mut self, text: &str) -> Option<(Rc<str>, Remembered)> {
-        self.by_hash.get(&self.hash(text)).filter(|(held, _)| same(held, text)).cloned()
+    pub(crate) fn get(&mut self, place: Place, text: &str) -> Option<(Rc<str>, Remembered)> {
+        self.by_place.get(&place).filter(|(held, _)| same(held, text)).cloned()
     }
 
     /// Remembers a token; the least recently used ones make room.
-    pub(crate) fn insert(&mut self, text: Rc<str>, token: Remembered) {
+    pub(crate) fn insert(&mut self, place: Place, text: Rc<str>, token: Remembered) {
         self.bytes = self.bytes.saturating_add(text.len());
-        let hash = self.hash(&text);
-        if let Some((_, (former, _))) = self.by_hash.push(hash, (text, token)) {
+        if let Some((_, (former, _))) = self.by_place.push(place, (text, token)) {
             self.bytes = self.bytes.saturating_sub(former.len());
         }
-        while self.by_hash.len() > MAX_TOKENS || self.bytes > MAX_BYTES {
-            let Some((_, (gone, _))) = self.by_hash.pop_lru() else { return };
+        while self.by_place.len() > MAX_TOKENS || self.bytes > MAX_BYTES {
+            let Some((_, (gone, _))) = self.by_place.pop_lru() else { return };
             self.bytes = self.bytes.saturating_sub(gone.len());
-            settle(&mut self.by_hash, MAX_TOKENS);
+            settle(&mut self.by_place, MAX_TOKENS);
         }
     }
 
     /// The session token that was made last for the token of this text.
-    pub(crate) fn session(&self, text: &str) -> Option<Rc<Issued>> {
-        let (held, token) = self.by_hash.peek(&self.hash(text))?;
+    pub(crate) fn session(&self, place: Place, text: &str) -> Option<Rc<Issued>> {
+        let (held, token) = self.by_place.peek(&place)?;
         token.session.clone().filter(|_| same(held, text))
     }
 
     /// Remembers the session token that was made for the token of this text.
-    pub(crate) fn set_session(&mut self, text: &str, session: Rc<Issued>) {
-        if let Some((held, token)) = self.by_hash.peek_mut(&self.hash(text))
+    pub(crate) fn set_session(&mut self, place: Place, text: &str, session: Rc<Issued>) {
+        if let Some((held, token)) = self.by_place.peek_mut(&place)
             && same(held, text)
         {
             token.session = Some(session);
@@ -102,16 +109,11 @@ impl Tokens {
     }
 
     /// The token has ended.
-    pub(crate) fn remove(&mut self, text: &str) {
-        let hash = self.hash(text);
-        if self.by_hash.peek(&hash).is_some_and(|(held, _)| same(held, text)) {
-            self.by_hash.pop(&hash);
+    pub(crate) fn remove(&mut self, place: Place, text: &str) {
+        if self.by_place.peek(&place).is_some_and(|(held, _)| same(held, text)) {
+            self.by_place.pop(&place);
             self.bytes = self.bytes.saturating_sub(text.len());
         }
-    }
-
-    fn hash(&self, text: &str) -> u64 {
-        self.hasher.hash_one(text)
     }
 }
 
@@ -125,8 +127,16 @@ mod tests {
     use super::*;
 
     fn remembered() -> Remembered {
-        let kid = Rc::new(Kid::new("k").unwrap());
+        let kid = Kid::new("k").unwrap();
         Remembered { kid, fingerprint: [0; 32], authentic: Rc::new(Authentic::for_test()), session: None }
+    }
+
+    fn insert(tokens: &mut Tokens, text: &str) {
+        tokens.insert(tokens.place(text), text.into(), remembered());
+    }
+
+    fn holds(tokens: &mut Tokens, text: &str) -> bool {
+        tokens.get(tokens.place(text), text).is_some()
     }
 
     fn issued() -> Rc<Issued> {
@@ -136,45 +146,45 @@ mod tests {
 
     #[test]
     fn is_bounded_in_entries_and_bytes_and_forgets_the_least_recently_used() {
-        let (token, mut tokens) = (remembered(), Tokens::default());
+        let mut tokens = Tokens::default();
         for n in 0..5000 {
-            tokens.insert(format!("token {n}").into(), token.clone());
-            assert!(tokens.get("token 0").is_some());
+            insert(&mut tokens, &format!("token {n}"));
+            assert!(holds(&mut tokens, "token 0"));
         }
-        assert_eq!(tokens.by_hash.len(), MAX_TOKENS);
-        assert!(tokens.get("token 1").is_none() && tokens.get("token 4999").is_some());
+        assert_eq!(tokens.by_place.len(), MAX_TOKENS);
+        assert!(!holds(&mut tokens, "token 1") && holds(&mut tokens, "token 4999"));
         for n in 0..200 {
-            tokens.insert(format!("{n:060000}").into(), token.clone());
+            insert(&mut tokens, &format!("{n:060000}"));
         }
-        assert!(tokens.bytes <= MAX_BYTES && tokens.by_hash.len() <= MAX_BYTES / 60000);
+        assert!(tokens.bytes <= MAX_BYTES && tokens.by_place.len() <= MAX_BYTES / 60000);
     }
 
     #[test]
     fn counts_the_bytes_that_it_holds() {
-        let (token, mut tokens) = (remembered(), Tokens::default());
+        let mut tokens = Tokens::default();
         for _ in 0..2 {
-            tokens.insert("one".into(), token.clone());
-            tokens.insert("two and".into(), token.clone());
+            insert(&mut tokens, "one");
+            insert(&mut tokens, "two and");
         }
         assert_eq!(tokens.bytes, 10);
-        tokens.remove("one");
-        tokens.remove("one");
-        assert_eq!((tokens.bytes, tokens.by_hash.len()), (7, 1));
+        let place = tokens.place("one");
+        tokens.remove(place, "one");
+        tokens.remove(place, "one");
+        assert_eq!((tokens.bytes, tokens.by_place.len()), (7, 1));
     }
 
     #[test]
-    fn knows_a_token_by_its_text_and_not_by_the_hash() {
+    fn knows_a_token_by_its_text_and_not_by_its_place() {
         let mut tokens = Tokens::default();
-        let hash = tokens.hash("mine");
-        tokens.by_hash.push(hash, ("other".into(), remembered()));
-        tokens.set_session("mine", issued());
-        tokens.remove("mine");
-        assert!(tokens.get("mine").is_none() && tokens.session("mine").is_none());
-        let held = tokens.by_hash.peek(&hash).map(|(text, token)| (&**text, token.session.is_some()));
-        assert_eq!(held, Some(("other", false)));
-        tokens.insert("mine".into(), remembered());
-        assert!(tokens.get("mine").is_some());
-        tokens.set_session("mine", issued());
-        assert!(tokens.session("mine").is_some());
+        let place = tokens.place("mine");
+        tokens.insert(place, "other".into(), remembered());
+        tokens.set_session(place, "mine", issued());
+        tokens.remove(place, "mine");
+        assert!(tokens.get(place, "mine").is_none());
+        assert!(tokens.get(place, "other").is_some() && tokens.session(place, "other").is_none());
+        tokens.set_session(place, "other", issued());
+        assert!(tokens.session(place, "other").is_some() && tokens.session(place, "mine").is_none());
+        tokens.insert(place, "mine".into(), remembered());
+        assert!(tokens.get(place, "mine").is_some() && tokens.get(place, "other").is_none());
     }
 }

@@ -69,7 +69,7 @@ impl Authorizer {
     }
 
     pub(super) fn on_signature_key(&mut self, request: Request, parameters: Parameters, now: Now) -> Next {
-        let Some(kid) = Kid::new(&parameters.kid).map(Rc::new) else {
+        let Some(kid) = Kid::new(&parameters.kid) else {
             return deny(Denial::AccessKey(KeyRefusal::NoName));
         };
         let key = match self.access_key(&kid, request.waiter, now) {
@@ -87,7 +87,7 @@ impl Authorizer {
         &mut self,
         request: Request,
         parameters: &Parameters,
-        kid: Rc<Kid>,
+        kid: Kid,
         key: Rc<AccessKey>,
         body: &[u8],
         now: Now,

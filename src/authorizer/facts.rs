@@ -10,7 +10,7 @@ use crate::keys::KeyCache;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
     /// The access key that it named.
-    pub kid: Option<Rc<Kid>>,
+    pub kid: Option<Kid>,
     /// Who is behind it, once that was verified.
     pub proven: Option<Proven>,
     /// Whether its token was verified before; none if that was not looked up.

@@ -37,7 +37,7 @@ use crate::keys::{Resolution, Rings, WaiterId};
 use crate::metrics::{Counter, Counters, Event};
 use crate::request::RequestHead;
 use crate::route::{Drm, Handling, Service};
-use crate::tokens::Tokens;
+use crate::tokens::{Place, Tokens};
 use body::Announced;
 
 /// Decides requests by one configuration. One for each worker; holds the keys.
@@ -155,24 +155,24 @@ enum Next {
 enum Stage {
     TunnelBody,
     MasterKey(Box<crate::jose::jwe::UntrustedJwe>),
-    TokenKey(token::Read),
+    TokenKey(Box<token::Read>),
     BoundDocument(Grant),
     SignatureKey(cpix::Parameters),
-    SignedDocument(cpix::Parameters, Rc<Kid>, Rc<AccessKey>),
+    SignedDocument(cpix::Parameters, Kid, Rc<AccessKey>),
     SessionKey(Grant),
 }
 
 /// A credential that holds, with the key that verified it: what a request may be allowed by.
 #[derive(Debug)]
 struct Grant {
-    kid: Rc<Kid>,
+    kid: Kid,
     key: Rc<AccessKey>,
     credential: Credential,
 }
 
 #[derive(Debug)]
 enum Credential {
-    Token { text: Rc<str>, verified: Verified },
+    Token { text: Rc<str>, place: Option<Place>, verified: Verified },
     Document(cpix::SignedSubject),
 }
 
@@ -287,9 +287,9 @@ impl Authorizer {
     }
 
     /// Looks up the key that a request names.
-    fn access_key(&mut self, kid: &Rc<Kid>, waiter: WaiterId, now: Now) -> Resolution<Rc<AccessKey>> {
+    fn access_key(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> Resolution<Rc<AccessKey>> {
         let (resolution, cache) = self.keys.access(kid, waiter, now);
-        self.facts.kid = Some(Rc::clone(kid));
+        self.facts.kid = Some(kid.clone());
         self.facts.key_cache = Some(cache);
         resolution
     }
@@ -310,7 +310,7 @@ impl Authorizer {
         self.facts = facts;
         let next = match stage {
             Stage::MasterKey(jwe) => self.on_master_key(request, jwe, now),
-            Stage::TokenKey(read) => self.on_token_key(request, read, now),
+            Stage::TokenKey(read) => self.on_token_key(request, *read, now),
             Stage::SignatureKey(parameters) => self.on_signature_key(request, parameters, now),
             Stage::SessionKey(grant) => self.on_grant(request, grant, now),
             stage @ (Stage::TunnelBody | Stage::BoundDocument(_) | Stage::SignedDocument(..)) => request.wait(stage),

@@ -52,12 +52,12 @@ impl Authorizer {
         let pair = key.pair()?;
         let (service, drm, protocol) = (request.service(), request.drm, request.protocol());
         let made_for = MadeFor { service, drm, protocol, key: key.fingerprint };
-        let text = match &grant.credential {
-            Credential::Token { text, .. } => Some(text),
-            Credential::Document(_) => None,
+        let remembered = match &grant.credential {
+            Credential::Token { text, place: Some(place), .. } => Some((*place, text)),
+            Credential::Token { place: None, .. } | Credential::Document(_) => None,
         };
-        if let (Some(tokens), Some(text)) = (&mut self.tokens, text)
-            && let Some(issued) = tokens.session(text)
+        if let (Some(tokens), Some((place, text))) = (&mut self.tokens, remembered)
+            && let Some(issued) = tokens.session(place, text)
             && issued.made_for == made_for
             && issued.reusable.contains(&now.unix)
         {
@@ -68,8 +68,8 @@ impl Authorizer {
         let half = expires.saturating_sub(now.unix).div_euclid(2);
         let reusable = now.unix..=now.unix.saturating_add(half).saturating_sub(1);
         let issued = Rc::new(Issued { made_for, token: token.into(), reusable });
-        if let (Some(tokens), Some(text)) = (&mut self.tokens, text) {
-            tokens.set_session(text, Rc::clone(&issued));
+        if let (Some(tokens), Some((place, text))) = (&mut self.tokens, remembered) {
+            tokens.set_session(place, text, Rc::clone(&issued));
         }
         Ok(issued)
     }
@@ -124,7 +124,7 @@ impl Authorizer {
         let mut edits = Edits::default();
         let config = Rc::clone(&self.config);
         let client_token = match &grant.credential {
-            Credential::Token { text, verified } => {
+            Credential::Token { text, verified, .. } => {
                 self.set_claims(text, verified, &mut edits);
                 Some(&**text).filter(|_| config.upstream.forward_token)
             }

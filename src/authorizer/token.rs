@@ -12,18 +12,21 @@ use crate::jose::jwk::AccessKey;
 use crate::jose::token::{Kid, UntrustedToken};
 use crate::keys::Resolution;
 use crate::metrics::Event;
-use crate::tokens::Remembered;
+use crate::tokens::{Place, Remembered};
 
 /// A token whose form is right and whose key is awaited.
 #[derive(Debug)]
 pub(super) struct Read {
     token: UntrustedToken<UntrustedClaims>,
-    kid: Rc<Kid>,
+    kid: Kid,
+    /// Where it will be remembered.
+    place: Option<Place>,
 }
 
 impl Authorizer {
     pub(super) fn on_token(&mut self, text: &str, request: Request, now: Now) -> Next {
-        let known = self.tokens.as_mut().map(|tokens| tokens.get(text));
+        let place = self.tokens.as_ref().map(|tokens| tokens.place(text));
+        let known = self.tokens.as_mut().zip(place).map(|(tokens, place)| tokens.get(place, text));
         self.facts.token_cache = known.as_ref().map(Option::is_some);
         match self.facts.token_cache {
             Some(true) => self.counters.event(Event::TokenHit),
@@ -31,7 +34,7 @@ impl Authorizer {
             None => {}
         }
         let Some((text, remembered)) = known.flatten() else {
-            return match self.read_token(text) {
+            return match self.read_token(text, place) {
                 Err(denial) => deny(denial),
                 Ok(read) => self.on_token_key(request, read, now),
             };
@@ -39,16 +42,16 @@ impl Authorizer {
         match self.access_key(&remembered.kid, request.waiter, now) {
             Resolution::Key(key) if key.fingerprint == remembered.fingerprint => {
                 self.facts.proven = Some(Proven::Token(Rc::clone(&remembered.authentic)));
-                match self.verify(&request, &text, &key, &remembered.authentic, now) {
+                match self.verify(&request, (place, &text), &key, &remembered.authentic, now) {
                     Err(denial) => deny(denial),
                     Ok(verified) => {
-                        let credential = Credential::Token { text, verified };
+                        let credential = Credential::Token { text, place, verified };
                         self.on_verified(request, Grant { kid: remembered.kid, key, credential }, now)
                     }
                 }
             }
             // Past its freshness, or after it was replaced, the key is looked at together with the token.
-            resolution => match self.read_token(&text) {
+            resolution => match self.read_token(&text, place) {
                 Err(denial) => deny(denial),
                 Ok(read) => self.on_resolved(request, read, resolution, now),
             },
@@ -56,7 +59,7 @@ impl Authorizer {
     }
 
     /// Rows 8 to 10 of the table of decisions, as far as they need no key.
-    fn read_token(&self, text: &str) -> Result<Read, Denial> {
+    fn read_token(&self, text: &str, place: Option<Place>) -> Result<Read, Denial> {
         let headers = &self.config.upstream.claim_headers;
         let extract = Extract { headers, session: self.config.session.is_some() };
         let read = |claims: &Object<'_>| UntrustedClaims::read(claims, extract);
@@ -65,7 +68,7 @@ impl Authorizer {
             return Err(Denial::SessionTokenPresented);
         }
         let kid = token.header().kid.clone().ok_or(Denial::AccessKey(KeyRefusal::NoName))?;
-        Ok(Read { token, kid: Rc::new(kid) })
+        Ok(Read { token, kid, place })
     }
 
     pub(super) fn on_token_key(&mut self, request: Request, read: Read, now: Now) -> Next {
@@ -75,11 +78,11 @@ impl Authorizer {
 
     fn on_resolved(&mut self, request: Request, read: Read, resolution: Resolution<Rc<AccessKey>>, now: Now) -> Next {
         let key = match resolution {
-            Resolution::Wait => return request.wait(Stage::TokenKey(read)),
+            Resolution::Wait => return request.wait(Stage::TokenKey(Box::new(read))),
             Resolution::Refused(denial) => return deny(denial),
             Resolution::Key(key) => key,
         };
-        let Read { token, kid } = read;
+        let Read { token, kid, place } = read;
         let text = Rc::clone(token.text());
         let authentic = Authentic::new(token, &key);
         if !matches!(authentic, Err(Denial::AlgorithmNotTheKeys | Denial::CriticalHeader)) {
@@ -90,22 +93,22 @@ impl Authorizer {
             Ok(authentic) => Rc::new(authentic),
         };
         self.facts.proven = Some(Proven::Token(Rc::clone(&authentic)));
-        let verified = match self.verify(&request, &text, &key, &authentic, now) {
+        let verified = match self.verify(&request, (place, &text), &key, &authentic, now) {
             Err(denial) => return deny(denial),
             Ok(verified) => verified,
         };
-        if let Some(tokens) = &mut self.tokens {
-            let (kid, fingerprint) = (Rc::clone(&kid), key.fingerprint);
-            tokens.insert(Rc::clone(&text), Remembered { kid, fingerprint, authentic, session: None });
+        if let (Some(tokens), Some(place)) = (&mut self.tokens, place) {
+            let (kid, fingerprint) = (kid.clone(), key.fingerprint);
+            tokens.insert(place, Rc::clone(&text), Remembered { kid, fingerprint, authentic, session: None });
         }
-        self.on_verified(request, Grant { kid, key, credential: Credential::Token { text, verified } }, now)
+        self.on_verified(request, Grant { kid, key, credential: Credential::Token { text, place, verified } }, now)
     }
 
     /// Rows 13 to 19, as far as they do not depend on the token alone.
     fn verify(
         &mut self,
         request: &Request,
-        text: &str,
+        (place, text): (Option<Place>, &str),
         key: &AccessKey,
         authentic: &Rc<Authentic>,
         now: Now,
@@ -118,8 +121,9 @@ impl Authorizer {
             protocol: looks_at_protocol.then(|| request.protocol()),
         };
         let verified = Verified::new(Rc::clone(authentic), key, required, now.unix);
-        if let (Some(tokens), Err(Denial::TokenExpired | Denial::TokenTooOld)) = (&mut self.tokens, &verified) {
-            tokens.remove(text);
+        let ended = matches!(verified, Err(Denial::TokenExpired | Denial::TokenTooOld));
+        if let (true, Some(tokens), Some(place)) = (ended, &mut self.tokens, place) {
+            tokens.remove(place, text);
         }
         verified
     }

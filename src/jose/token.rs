@@ -28,8 +28,10 @@ pub struct UntrustedToken<C = ()> {
 }
 
 /// The name of a key: 1 to 256 bytes, not made of dots only (such a name would change the path of a callout).
+///
+/// A clone shares the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Kid(Box<str>);
+pub struct Kid(Rc<str>);
 
 impl Kid {
     /// Checks `text`; `None` for a name that no key can have.
@@ -92,7 +94,7 @@ impl<C> UntrustedToken<C> {
         else {
             return Err(Denial::NotThreeParts);
         };
-        let signed = text.rfind('.').ok_or(Denial::NotThreeParts)?;
+        let signed = header.len().saturating_add(1).saturating_add(payload.len());
         let header = decode(header, Part::Header)?;
         let payload = decode(payload, Part::Payload)?;
         let signature = decode(signature, Part::Signature)?;
