@@ -35,6 +35,7 @@ pub(crate) struct Place(u64);
 /// A token whose signature was right.
 #[derive(Debug, Clone)]
 pub(crate) struct Remembered {
+    /// The key's own.
     pub(crate) kid: Kid,
     /// [`AccessKey::fingerprint`](crate::jose::jwk::AccessKey::fingerprint) of the key that verified it.
     pub(crate) fingerprint: [u8; 32],

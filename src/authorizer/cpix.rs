@@ -79,7 +79,7 @@ impl Authorizer {
         };
         match request.body.check(request.protects) {
             Err(denial) => deny(denial),
-            Ok(()) => request.wait(Stage::SignedDocument(parameters, kid, key)),
+            Ok(()) => request.wait(Stage::SignedDocument(parameters, key)),
         }
     }
 
@@ -87,7 +87,6 @@ impl Authorizer {
         &mut self,
         request: Request,
         parameters: &Parameters,
-        kid: Kid,
         key: Rc<AccessKey>,
         body: &[u8],
         now: Now,
@@ -96,7 +95,7 @@ impl Authorizer {
             Err(denial) => deny(denial),
             Ok(subject) => {
                 let credential = Credential::Document(subject);
-                self.on_grant(request, Grant { kid, key, credential }, now)
+                self.on_grant(request, Grant { key, credential }, now)
             }
         }
     }

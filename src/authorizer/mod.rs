@@ -158,14 +158,13 @@ enum Stage {
     TokenKey(Box<token::Read>),
     BoundDocument(Grant),
     SignatureKey(cpix::Parameters),
-    SignedDocument(cpix::Parameters, Kid, Rc<AccessKey>),
+    SignedDocument(cpix::Parameters, Rc<AccessKey>),
     SessionKey(Grant),
 }
 
 /// A credential that holds, with the key that verified it: what a request may be allowed by.
 #[derive(Debug)]
 struct Grant {
-    kid: Kid,
     key: Rc<AccessKey>,
     credential: Credential,
 }
@@ -330,9 +329,7 @@ impl Authorizer {
         let next = match stage {
             Stage::TunnelBody => self.on_tunnel_body(request, body, now),
             Stage::BoundDocument(grant) => self.on_bound_document(request, grant, body, now),
-            Stage::SignedDocument(parameters, kid, key) => {
-                self.on_signed_document(request, &parameters, kid, key, body, now)
-            }
+            Stage::SignedDocument(parameters, key) => self.on_signed_document(request, &parameters, key, body, now),
             stage @ (Stage::MasterKey(_) | Stage::TokenKey(_) | Stage::SignatureKey(_) | Stage::SessionKey(_)) => {
                 request.wait(stage)
             }

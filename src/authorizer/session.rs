@@ -104,7 +104,7 @@ impl Authorizer {
             expires,
             jti,
             owner: &grant.key.owner,
-            access_kid: grant.kid.as_str(),
+            access_kid: grant.key.kid.as_str(),
             service: request.service().name(),
             drm: request.drm.map(Drm::name),
             drm_protocol: Some(request.protocol().claim()),

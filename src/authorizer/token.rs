@@ -46,7 +46,7 @@ impl Authorizer {
                     Err(denial) => deny(denial),
                     Ok(verified) => {
                         let credential = Credential::Token { text, place, verified };
-                        self.on_verified(request, Grant { kid: remembered.kid, key, credential }, now)
+                        self.on_verified(request, Grant { key, credential }, now)
                     }
                 }
             }
@@ -82,7 +82,7 @@ impl Authorizer {
             Resolution::Refused(denial) => return deny(denial),
             Resolution::Key(key) => key,
         };
-        let Read { token, kid, place } = read;
+        let Read { token, place, .. } = read;
         let text = Rc::clone(token.text());
         let authentic = Authentic::new(token, &key);
         if !matches!(authentic, Err(Denial::AlgorithmNotTheKeys | Denial::CriticalHeader)) {
@@ -98,10 +98,10 @@ impl Authorizer {
             Ok(verified) => verified,
         };
         if let (Some(tokens), Some(place)) = (&mut self.tokens, place) {
-            let (kid, fingerprint) = (kid.clone(), key.fingerprint);
+            let (kid, fingerprint) = (key.kid.clone(), key.fingerprint);
             tokens.insert(place, Rc::clone(&text), Remembered { kid, fingerprint, authentic, session: None });
         }
-        self.on_verified(request, Grant { kid, key, credential: Credential::Token { text, place, verified } }, now)
+        self.on_verified(request, Grant { key, credential: Credential::Token { text, place, verified } }, now)
     }
 
     /// Rows 13 to 19, as far as they do not depend on the token alone.

@@ -24,6 +24,8 @@ use crate::denial::{Denial, JsonFault, KeyRefusal};
 /// An enabled key that verifies tokens.
 #[derive(Debug)]
 pub struct AccessKey {
+    /// The name that it is registered under.
+    pub kid: Kid,
     /// The owner; a token's `iss` must equal it.
     pub owner: Rc<str>,
     /// The purposes that the key was created for. Empty: none.
@@ -217,7 +219,11 @@ impl KeySet {
                 object.as_ref().map_or(true, |object| PRIVATE.iter().any(|name| object.contains(name)));
             let (kid, document) = match object {
                 Err(fault) => (None, Err(Unusable::Json(fault))),
-                Ok(object) => (kid(&object), KeyDocument::read(element, &object, provenance)),
+                Ok(object) => {
+                    let kid = kid(&object);
+                    let document = KeyDocument::read(element, &object, kid.as_ref(), provenance);
+                    (kid, document)
+                }
             };
             if let Some(kid) = &kid {
                 let count = seen.entry(kid.clone()).or_default();
@@ -251,13 +257,19 @@ impl KeyDocument {
     /// [`Unusable`].
     pub fn parse_one(bytes: &[u8], asked: &Kid, provenance: Provenance<'_>) -> Result<Self, Unusable> {
         let object = Object::parse(bytes).map_err(Unusable::Json)?;
-        match Self::read(bytes, &object, provenance)? {
-            Self::Enabled { .. } if kid(&object).as_ref() != Some(asked) => Err(Unusable::Kid),
+        let kid = Some(asked).filter(|asked| kid(&object).as_ref() == Some(*asked));
+        match Self::read(bytes, &object, kid, provenance)? {
+            Self::Enabled { .. } if kid.is_none() => Err(Unusable::Kid),
             document => Ok(document),
         }
     }
 
-    fn read(bytes: &[u8], object: &Object<'_>, provenance: Provenance<'_>) -> Result<Self, Unusable> {
+    fn read(
+        bytes: &[u8],
+        object: &Object<'_>,
+        kid: Option<&Kid>,
+        provenance: Provenance<'_>,
+    ) -> Result<Self, Unusable> {
         // First of all: a deleted key is deleted even if the rest of its document is gone or broken.
         match object.get("status").map(Value::text) {
             None => {}
@@ -270,7 +282,7 @@ impl KeyDocument {
             Some(None) => return Err(Unusable::Member("status")),
         }
         let key = match provenance.ring {
-            Ring::Access => Key::Access(Rc::new(AccessKey::read(bytes, object, provenance)?)),
+            Ring::Access => Key::Access(Rc::new(AccessKey::read(bytes, object, kid, provenance)?)),
             Ring::Session => Key::Session(Rc::new(SessionKey::read(bytes, object, provenance.native)?)),
             Ring::Master => Key::Master(Rc::new(MasterKey::read(object)?)),
         };
@@ -289,7 +301,12 @@ impl Key {
 }
 
 impl AccessKey {
-    fn read(bytes: &[u8], object: &Object<'_>, provenance: Provenance<'_>) -> Result<Self, Unusable> {
+    fn read(
+        bytes: &[u8],
+        object: &Object<'_>,
+        kid: Option<&Kid>,
+        provenance: Provenance<'_>,
+    ) -> Result<Self, Unusable> {
         check_purpose(object, "sig", &["verify"])?;
         Ok(Self {
             owner: owner(object, provenance)?,
@@ -300,6 +317,7 @@ impl AccessKey {
             },
             verifying_key: verifying_key(object, provenance)?,
             fingerprint: Sha256::digest(bytes).into(),
+            kid: kid.ok_or(Unusable::Kid)?.clone(),
         })
     }
 }
