@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo player test test-players differential test-switches wasm sbom oci fuzz bench soak mutants lint help
+.PHONY: demo player test test-without test-players differential test-switches wasm sbom oci fuzz bench soak mutants lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
@@ -24,6 +24,12 @@ test: differential test-switches wasm sbom ## all tests: native, in a real Envoy
 	DEMO_ONCE=1 $(MAKE) demo
 	tests/reproducible.sh
 	@if [ -n "$(MDRM_NO_BROWSER)" ]; then echo "MDRM_NO_BROWSER is set: no player was tested"; else $(MAKE) test-players; fi
+
+# No decision may depend on what is left out. What is skipped is about the other modules.
+test-without: test-switches ## the tests in Envoy with something left out of the module (WHAT: verify_signature or remembered_tokens)
+	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY MDRM_WASM="$(CURDIR)/target/mdrm_authz_test_switches.wasm" && \
+	export MDRM_WASM_TEST_SWITCHES="$$MDRM_WASM" MDRM_TEST_WITHOUT=$(or $(WHAT),verify_signature) && \
+	cargo test --locked --test e2e -- --skip sbom:: --skip differential:: --skip cannot_be_told_to_panic
 
 test-players: wasm ## the players alone, in headless Chromium
 	cargo build --locked --bin mdrm

@@ -13,6 +13,7 @@ use crate::keys::{at_once, new_key, request};
 use crate::now;
 use crate::pieces::{VERSIONS, exchange, patient};
 use crate::reply::is_denial;
+use crate::support::bootstrap::runs_without;
 use crate::support::client;
 use crate::support::envoy::Listener;
 use crate::support::exchange::{Gate, Received};
@@ -175,8 +176,9 @@ fn one_session_token_serves_until_half_of_its_life_is_over_and_never_another_rou
         }
     }
     assert!(sent.values().all(|paths| paths.len() == 1), "one token on two routes: {sent:?}");
-    // A new one every second second, on each of three routes.
-    assert!((2 * 3..=3 * 3).contains(&sent.len()), "{} tokens in {rounds} rounds", sent.len());
+    // A new one every second second, on each of three routes; every second where it is not remembered.
+    let most = if runs_without("remembered_tokens") { 5 } else { 3 };
+    assert!((2 * 3..=most * 3).contains(&sent.len()), "{} tokens in {rounds} rounds", sent.len());
     assert!(rounds > 20, "{rounds} rounds are too few");
     rig.envoy.assert_healthy();
 }

@@ -17,6 +17,11 @@ const TYPES: &str = "type.googleapis.com/envoy.extensions";
 /// What the module with test switches leaves out, with commas between: as a variable of the VM, and of the tests for all their VMs.
 const WITHOUT: &str = "MDRM_TEST_WITHOUT";
 
+/// Whether all VMs of this run are without `what`: what is no decision may then be another.
+pub fn runs_without(what: &str) -> bool {
+    env::var(WITHOUT).is_ok_and(|all| all.split(',').any(|one| one == what))
+}
+
 /// What an Envoy is started with.
 pub struct Setup {
     /// Worker threads.
