@@ -5,6 +5,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::clock::TIMES;
 use crate::config::{ClaimHeader, TokenRules};
 use crate::denial::Denial;
 use crate::jose::json::{Object, Value};
@@ -12,9 +13,6 @@ use crate::jose::jwk::AccessKey;
 use crate::jose::token::UntrustedToken;
 use crate::session;
 use crate::upstream::{Unfit, claim_header};
-
-/// The last second of the year 9999: later times are refused, which keeps arithmetic on times far from any overflow.
-const LAST_SECOND: f64 = 253_402_300_799.0;
 
 /// How the license request itself came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -303,7 +301,7 @@ fn text(claims: &Object<'_>, name: &str) -> Option<Box<str>> {
 
 /// RFC 7519 section 2, NumericDate, within the calendar; the range is checked before a fraction is cut off.
 fn seconds(value: Value<'_>, name: &'static str) -> Result<i64, Denial> {
-    let seconds = value.number().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds));
+    let seconds = value.number().filter(|seconds| TIMES.contains(seconds));
     seconds.map(|seconds| seconds as i64).ok_or(Denial::TimeOutOfRange(name))
 }
 

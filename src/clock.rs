@@ -1,6 +1,11 @@
 //! Time as an argument: the core never reads a clock.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+/// The times that tokens and key documents may name, in seconds since the epoch: to the last second of the year 9999. Later
+/// ones are most often milliseconds, and would bring arithmetic on times near an overflow.
+pub(crate) const TIMES: RangeInclusive<f64> = 0.0..=253_402_300_799.0;
 
 /// One reading of the host's clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,21 +3,27 @@
 //! The order of events is the host's: a key may come before the body or after it, the body in any number of pieces, and the
 //! client may go away at any time. Each request gets one decision, or is forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::authorizer::{Authorizer, Awaits, Decision, Outcome, Removals, Step, Waiting};
 use crate::clock::Now;
 use crate::denial::{BodyFault, Denial};
-use crate::keys::{Ticked, WaiterId};
+use crate::keys::{Progress, WaiterId, Wake};
 use crate::request::RequestHead;
 
 /// The requests of one configuration in one worker.
+///
+/// After each event, [`Self::poll`] is called until it returns `None`, or goes on in a later callback: however many requests
+/// wait, one call of any function does a bounded piece of work.
 #[derive(Debug)]
 pub struct Requests {
     authorizer: Authorizer,
-    held: BTreeMap<WaiterId, Held>,
-    due: Vec<(WaiterId, Due)>,
+    held: HashMap<WaiterId, Held>,
+    /// When the bodies that are awaited are late, the first one first.
+    body_deadlines: BTreeSet<(Duration, WaiterId)>,
+    /// The copies of bodies that held requests wait with, in bytes.
+    held_bytes: usize,
 }
 
 /// What is due about a request.
@@ -47,7 +53,7 @@ struct Body {
 impl Requests {
     /// Holds no requests yet.
     pub fn new(authorizer: Authorizer) -> Self {
-        Self { authorizer, held: BTreeMap::new(), due: Vec::new() }
+        Self { authorizer, held: HashMap::new(), body_deadlines: BTreeSet::new(), held_bytes: 0 }
     }
 
     /// What decides.
@@ -58,6 +64,11 @@ impl Requests {
     /// How many requests are held.
     pub fn held(&self) -> usize {
         self.held.len()
+    }
+
+    /// How many bytes of bodies the held requests wait with: at most `max_held_bytes`.
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// A request has come: what to remove from it at once, and the decision unless it is held.
@@ -88,7 +99,7 @@ impl Requests {
 
     /// The whole body of `id`, after [`Due::Body`]; none if the host has lost it. The decision unless it is held on.
     pub fn on_whole_body(&mut self, id: WaiterId, body: Option<&[u8]>, now: Now) -> Option<Outcome> {
-        let Held { waiting, body: progress, body_due } = self.held.remove(&id)?;
+        let Held { waiting, body: progress, body_due } = self.take(id)?;
         let Some(body) = body else { return Some(self.refused(&waiting, Denial::BodyUnreadable)) };
         let step = self.authorizer.on_body(*waiting, body, now);
         match self.hold(step, progress, body_due) {
@@ -98,71 +109,89 @@ impl Requests {
         }
     }
 
-    /// The keys of these requests may have come.
-    pub fn on_keys(&mut self, ready: Vec<WaiterId>, now: Now) {
-        for id in ready {
-            if let Some(Held { waiting, body, body_due }) = self.held.remove(&id) {
-                let step = self.authorizer.resume(*waiting, now);
-                let due = self.hold(step, body, body_due);
-                self.due.extend(due.map(|due| (id, due)));
-            }
-        }
+    /// Time has passed: key requests that were put back may be sent.
+    pub fn on_tick(&mut self) {
+        self.authorizer.keys().on_tick();
     }
 
-    /// Time has passed.
-    pub fn on_tick(&mut self, now: Now) {
-        let Ticked { ready, turned_away } = self.authorizer.keys().on_tick(now);
-        self.on_keys(ready, now);
-        for id in turned_away {
-            if let Some(Held { waiting, .. }) = self.held.remove(&id) {
-                let denial = Denial::TooManyWaiting { retry_after: 1 };
-                self.due.push((id, Due::Decision(self.refused(&waiting, denial))));
-            }
+    /// Does one piece of work that other requests or the time have made due. `None` if there is none at `now`; else the
+    /// request that it was about, if it was about one, and what is due about that.
+    pub fn poll(&mut self, now: Now) -> Option<Option<(WaiterId, Due)>> {
+        match self.authorizer.keys().poll(now) {
+            Some(Progress::Woken(id, wake)) => return Some(self.woken(id, wake, now).map(|due| (id, due))),
+            Some(Progress::Expired) => return Some(None),
+            None => {}
         }
-        let late =
-            |(id, held): (&WaiterId, &Held)| (held.needs_body() && now.monotonic >= held.body_due).then_some(*id);
-        let late: Vec<WaiterId> = self.held.iter().filter_map(late).collect();
-        for id in late {
-            if let Some(Held { waiting, .. }) = self.held.remove(&id) {
-                let denial = waiting.body_denial(BodyFault::Timeout);
-                self.due.push((id, Due::Decision(self.refused(&waiting, denial))));
-            }
-        }
+        let (_, id) = *self.body_deadlines.first().filter(|(due, _)| now.monotonic >= *due)?;
+        let Held { waiting, .. } = self.take(id)?;
+        let denial = waiting.body_denial(BodyFault::Timeout);
+        Some(Some((id, Due::Decision(self.refused(&waiting, denial)))))
     }
 
-    /// Whether [`Self::on_tick`] has something to wait for.
+    /// The same about `id` alone, ahead of all others: what other requests have made due about it.
+    pub fn poll_one(&mut self, id: WaiterId, now: Now) -> Option<Due> {
+        let wake = self.authorizer.keys().wake(id)?;
+        self.woken(id, wake, now)
+    }
+
+    /// Whether [`Self::poll`] has work that does not depend on the time.
+    pub fn has_work(&mut self) -> bool {
+        self.authorizer.keys().has_woken()
+    }
+
+    /// Whether [`Self::on_tick`] and [`Self::poll`] have something to wait for.
     pub fn needs_tick(&mut self) -> bool {
-        !self.due.is_empty() || self.authorizer.keys().needs_tick() || self.held.values().any(Held::needs_body)
-    }
-
-    /// Everything that has become due while other requests were served.
-    pub fn take_due(&mut self) -> Vec<(WaiterId, Due)> {
-        std::mem::take(&mut self.due)
-    }
-
-    /// What has become due about `id`.
-    pub fn take_due_of(&mut self, id: WaiterId) -> Option<Due> {
-        let (_, due) = self.due.extract_if(.., |(of, _)| *of == id).next()?;
-        Some(due)
+        !self.body_deadlines.is_empty() || self.authorizer.keys().needs_tick()
     }
 
     /// The request is over, however it ended.
     pub fn forget(&mut self, id: WaiterId) {
-        self.held.remove(&id);
-        self.due.retain(|(of, _)| *of != id);
+        self.take(id);
         self.authorizer.keys().forget(id);
+    }
+
+    /// Goes on with a request whose wait for a key is over.
+    fn woken(&mut self, id: WaiterId, wake: Wake, now: Now) -> Option<Due> {
+        let Held { waiting, body, body_due } = self.take(id)?;
+        match wake {
+            Wake::LookUp => {
+                let step = self.authorizer.resume(*waiting, now);
+                self.hold(step, body, body_due)
+            }
+            Wake::TurnedAway => {
+                let denial = Denial::TooManyWaiting { retry_after: 1 };
+                Some(Due::Decision(self.refused(&waiting, denial)))
+            }
+        }
     }
 
     /// Holds a request that waits; what is due about it otherwise.
     fn hold(&mut self, step: Step, body: Body, body_due: Duration) -> Option<Due> {
-        match step {
-            Step::Done(outcome) => Some(self.decided(outcome)),
-            Step::Wait(waiting) => {
-                let id = waiting.waiter();
-                self.held.insert(id, Held { waiting, body, body_due });
-                self.body_due(id)
-            }
+        let waiting = match step {
+            Step::Done(outcome) => return Some(self.decided(outcome)),
+            Step::Wait(waiting) => waiting,
+        };
+        let id = waiting.waiter();
+        let held_bytes = self.held_bytes.saturating_add(waiting.held_bytes());
+        if held_bytes > self.authorizer.config().max_held_bytes {
+            self.authorizer.keys().forget(id);
+            return Some(Due::Decision(self.refused(&waiting, Denial::TooManyHeldBytes)));
         }
+        self.held_bytes = held_bytes;
+        let held = Held { waiting, body, body_due };
+        if held.needs_body() {
+            self.body_deadlines.insert((body_due, id));
+        }
+        self.held.insert(id, held);
+        self.body_due(id)
+    }
+
+    /// Takes a request out of those that are held.
+    fn take(&mut self, id: WaiterId) -> Option<Held> {
+        let held = self.held.remove(&id)?;
+        self.held_bytes = self.held_bytes.saturating_sub(held.waiting.held_bytes());
+        self.body_deadlines.remove(&(held.body_due, id));
+        Some(held)
     }
 
     fn decided(&self, Outcome { decision, facts }: Outcome) -> Due {
@@ -188,9 +217,12 @@ impl Requests {
             Some(BodyFault::TooLarge) => BodyFault::TooLarge,
             _ if !held.body.complete => return None,
             Some(fault) => fault,
-            None => return Some(Due::Body),
+            None => {
+                self.body_deadlines.remove(&(held.body_due, id));
+                return Some(Due::Body);
+            }
         };
-        let Held { waiting, .. } = self.held.remove(&id)?;
+        let Held { waiting, .. } = self.take(id)?;
         Some(Due::Decision(self.refused(&waiting, waiting.body_denial(fault))))
     }
 }

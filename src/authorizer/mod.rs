@@ -383,6 +383,15 @@ impl Waiting {
         }
     }
 
+    /// The copy of the body that it waits with, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let jwe = match &self.stage {
+            Stage::MasterKey(jwe) => jwe.len(),
+            _ => 0,
+        };
+        jwe.saturating_add(self.request.opened.as_ref().map_or(0, tunnel::Opened::len))
+    }
+
     /// What is known about the request.
     pub fn facts(&self) -> &Facts {
         &self.facts

@@ -42,7 +42,7 @@ impl Authorizer {
         match self.access_key(&remembered.kid, request.waiter, now) {
             Resolution::Key(key) if key.fingerprint == remembered.fingerprint => {
                 self.facts.proven = Some(Proven::Token(Rc::clone(&remembered.authentic)));
-                match self.verify(&request, (place, &text), &key, &remembered.authentic, now) {
+                match self.verify(&request, &key, &remembered.authentic, now) {
                     Err(denial) => deny(denial),
                     Ok(verified) => {
                         let credential = Credential::Token { text, place, verified };
@@ -93,22 +93,25 @@ impl Authorizer {
             Ok(authentic) => Rc::new(authentic),
         };
         self.facts.proven = Some(Proven::Token(Rc::clone(&authentic)));
-        let verified = match self.verify(&request, (place, &text), &key, &authentic, now) {
-            Err(denial) => return deny(denial),
-            Ok(verified) => verified,
-        };
+        // Whatever the rules say of it: a player that sends an expired token again and again costs one check of its
+        // signature.
         if let (Some(tokens), Some(place)) = (&mut self.tokens, place) {
-            let (kid, fingerprint) = (key.kid.clone(), key.fingerprint);
+            let (kid, fingerprint, authentic) = (key.kid.clone(), key.fingerprint, Rc::clone(&authentic));
             tokens.insert(place, Rc::clone(&text), Remembered { kid, fingerprint, authentic, session: None });
         }
-        self.on_verified(request, Grant { key, credential: Credential::Token { text, place, verified } }, now)
+        match self.verify(&request, &key, &authentic, now) {
+            Err(denial) => deny(denial),
+            Ok(verified) => {
+                let credential = Credential::Token { text, place, verified };
+                self.on_verified(request, Grant { key, credential }, now)
+            }
+        }
     }
 
     /// Rows 13 to 19, as far as they do not depend on the token alone.
     fn verify(
-        &mut self,
+        &self,
         request: &Request,
-        (place, text): (Option<Place>, &str),
         key: &AccessKey,
         authentic: &Rc<Authentic>,
         now: Now,
@@ -120,12 +123,7 @@ impl Authorizer {
             clock_skew: self.config.clock_skew,
             protocol: looks_at_protocol.then(|| request.protocol()),
         };
-        let verified = Verified::new(Rc::clone(authentic), key, required, now.unix);
-        let ended = matches!(verified, Err(Denial::TokenExpired | Denial::TokenTooOld));
-        if let (true, Some(tokens), Some(place)) = (ended, &mut self.tokens, place) {
-            tokens.remove(place, text);
-        }
-        verified
+        Verified::new(Rc::clone(authentic), key, required, now.unix)
     }
 
     fn on_verified(&mut self, request: Request, grant: Grant, now: Now) -> Next {

@@ -66,6 +66,11 @@ impl Authorizer {
 }
 
 impl Opened {
+    /// Of the license request, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
+    }
+
     /// Makes the request an ordinary license request. `token`: the one that was inside, if it is to go on.
     pub(super) fn apply(self, token: Option<&str>, edits: &mut Edits) {
         edits.remove.extend(["content-encoding", "content-md5", "digest", "content-digest", "repr-digest"]);

@@ -7,6 +7,7 @@ use super::limits::{self, Range};
 use super::source::{self, KeyPath, KeySource};
 use super::{Result, audiences, duration, number, raw, refuse};
 use crate::jose::jwk::{KeySet, Provenance, Ring};
+use crate::jose::unusable::DropList;
 
 /// A source of keys of one kind, and the bounds of what is held.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Keys {
     pub max_age: Duration,
     /// Cap on the freshness that an answer may give.
     pub max_age_limit: Duration,
+    /// Floor under the freshness that an answer may give; at most [`Self::max_age_limit`].
+    pub min_age: Duration,
     /// How long past freshness an entry serves while the key service fails.
     pub stale_if_error: Duration,
     /// How long "unknown" and "unusable" are remembered.
@@ -35,6 +38,13 @@ pub struct Keys {
     pub slow_algorithms: bool,
     /// A JWK Set that shadows the key service. It was readable when the configuration was accepted.
     pub inline: Option<InlineKeys>,
+}
+
+impl Keys {
+    /// How long an answer is fresh that states this freshness of itself.
+    pub fn freshness(&self, stated: Option<Duration>) -> Duration {
+        stated.map_or(self.max_age, |stated| stated.min(self.max_age_limit).max(self.min_age))
+    }
 }
 
 /// The text of an inline JWK Set; may hold shared secrets, so it is never printed.
@@ -92,10 +102,16 @@ pub(super) fn access(
         }
         None => return refuse("keys.cluster", "missing, required unless keys.inline is set"),
     };
+    let max_age_limit = within("max_age_limit", keys.max_age_limit, &limits::KEYS_MAX_AGE_LIMIT)?;
+    let min_age = within("min_age", keys.min_age, &limits::KEYS_MIN_AGE)?;
+    if min_age > max_age_limit {
+        return refuse("keys.min_age", format!("found {min_age:?}, allowed: at most max_age_limit, {max_age_limit:?}"));
+    }
     Ok(Keys {
         source,
         max_age: max_age("keys", keys.max_age)?,
-        max_age_limit: within("max_age_limit", keys.max_age_limit, &limits::KEYS_MAX_AGE_LIMIT)?,
+        max_age_limit,
+        min_age,
         stale_if_error: within("stale_if_error", keys.stale_if_error, &limits::KEYS_STALE_IF_ERROR)?,
         negative_max_age: within("negative_max_age", keys.negative_max_age, &limits::KEYS_NEGATIVE_MAX_AGE)?,
         refetch_interval: within("refetch_interval", keys.refetch_interval, &limits::KEYS_REFETCH_INTERVAL)?,
@@ -126,6 +142,7 @@ pub(super) fn private(
         source: Some(source),
         max_age: max_age(member, keys.max_age)?,
         max_age_limit: access.max_age_limit,
+        min_age: access.min_age,
         stale_if_error: access.stale_if_error,
         negative_max_age: access.negative_max_age,
         refetch_interval: access.refetch_interval,
@@ -164,9 +181,8 @@ fn inline(text: &str, issuer: Option<&str>, audiences: &[Box<str>]) -> Result<In
         Ok(set) => set,
         Err(fault) => return refuse("keys.inline", format!("{fault}, allowed: a JWK Set of usable keys")),
     };
-    match set.dropped.first() {
-        None => Ok(InlineKeys(text.into())),
-        Some((Some(kid), reason)) => refuse("keys.inline", format!("key {kid}: {reason}")),
-        Some((None, reason)) => refuse("keys.inline", format!("a key without a usable kid: {reason}")),
+    if set.dropped.is_empty() {
+        return Ok(InlineKeys(text.into()));
     }
+    refuse("keys.inline", DropList(&set.dropped).to_string())
 }

@@ -30,6 +30,7 @@ pub(super) const KEYS_PATH: &str = "/keys/{kid}";
 pub(super) const KEYS_TIMEOUT: Range<Duration> = range(seconds(2), Duration::from_millis(1), MINUTE);
 pub(super) const KEYS_MAX_AGE: Range<Duration> = range(seconds(600), SECOND, DAY);
 pub(super) const KEYS_MAX_AGE_LIMIT: Range<Duration> = range(HOUR, SECOND, DAY);
+pub(super) const KEYS_MIN_AGE: Range<Duration> = range(SECOND, SECOND, HOUR);
 pub(super) const KEYS_STALE_IF_ERROR: Range<Duration> = range(HOUR, Duration::ZERO, DAY);
 pub(super) const KEYS_NEGATIVE_MAX_AGE: Range<Duration> = range(seconds(30), SECOND, HOUR);
 pub(super) const KEYS_REFETCH_INTERVAL: Range<Duration> = range(seconds(30), SECOND, HOUR);
@@ -51,6 +52,7 @@ pub(super) const ACCESS_LOG: AccessLog = AccessLog::Denied;
 pub(super) const CLOCK_SKEW: Range<Duration> = range(seconds(5), Duration::ZERO, seconds(300));
 pub(super) const MAX_TOKEN_BYTES: Range<usize> = range(8192, 256, 65_536);
 pub(super) const MAX_BODY_BYTES: Range<usize> = range(262_144, 1024, 8 << 20);
+pub(super) const MAX_HELD_BYTES: Range<usize> = range(16 << 20, 1 << 20, 1 << 30);
 pub(super) const BODY_TIMEOUT: Range<Duration> = range(seconds(10), SECOND, MINUTE);
 pub(super) const REPORT_ONLY: bool = false;
 

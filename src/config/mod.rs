@@ -50,6 +50,9 @@ pub struct Config {
     pub max_token_bytes: usize,
     /// Largest body in bytes that is held.
     pub max_body_bytes: usize,
+    /// Most bytes of copies of bodies that a worker keeps for requests that wait for a key; at least
+    /// [`Self::max_body_bytes`].
+    pub max_held_bytes: usize,
     /// How long a body that is held may take to be complete.
     pub body_timeout: Duration,
     /// What the upstream gets of a token.
@@ -169,6 +172,12 @@ impl Config {
         let keys = keys::access(plugin.keys, slow_algorithms, environment)?;
         let session = plugin.session.map(|session| self::session(session, &keys, environment)).transpose()?;
         let upstream = Upstream::new(plugin.upstream, session.as_ref())?;
+        let max_body_bytes = number("max_body_bytes", plugin.max_body_bytes, &limits::MAX_BODY_BYTES)?;
+        let max_held_bytes = number("max_held_bytes", plugin.max_held_bytes, &limits::MAX_HELD_BYTES)?;
+        if max_held_bytes < max_body_bytes {
+            let problem = format!("found {max_held_bytes}, allowed: at least max_body_bytes, {max_body_bytes}");
+            return refuse("max_held_bytes", problem);
+        }
         let master = plugin.trust_tunnel.keys;
         let master = master
             .map(|master| keys::private("trust_tunnel.keys", limits::MASTER_KEYS_PATH, master, &keys, environment));
@@ -191,7 +200,8 @@ impl Config {
             access_log: plugin.access_log.unwrap_or(limits::ACCESS_LOG),
             clock_skew: duration("clock_skew", plugin.clock_skew, &limits::CLOCK_SKEW)?,
             max_token_bytes: number("max_token_bytes", plugin.max_token_bytes, &limits::MAX_TOKEN_BYTES)?,
-            max_body_bytes: number("max_body_bytes", plugin.max_body_bytes, &limits::MAX_BODY_BYTES)?,
+            max_body_bytes,
+            max_held_bytes,
             body_timeout: duration("body_timeout", plugin.body_timeout, &limits::BODY_TIMEOUT)?,
             upstream,
             session,

@@ -71,6 +71,9 @@ object!(Plugin {
     /// Largest body in bytes that the filter reads (Trust Tunnel, CPIX). Envoy's per_connection_buffer_limit_bytes must be
     /// 65536 larger.
     max_body_bytes: Option<u64> = limits::MAX_BODY_BYTES,
+    /// Copies of bodies in bytes that a worker keeps for requests that wait for a key, in all; a request over it is MDRM-500.
+    /// At least max_body_bytes.
+    max_held_bytes: Option<u64> = limits::MAX_HELD_BYTES,
     /// How long a body that is read may take to be complete.
     body_timeout: Option<DurationText> = limits::BODY_TIMEOUT,
     /// What the upstream gets of a token.
@@ -98,6 +101,8 @@ object!(Keys {
     max_age: Option<DurationText> = limits::KEYS_MAX_AGE,
     /// Cap on the freshness that an answer may give.
     max_age_limit: Option<DurationText> = limits::KEYS_MAX_AGE_LIMIT,
+    /// Floor under the freshness that an answer may give, no-store and max-age=0 included. At most max_age_limit.
+    min_age: Option<DurationText> = limits::KEYS_MIN_AGE,
     /// How long a key serves past its freshness while the key service fails.
     stale_if_error: Option<DurationText> = limits::KEYS_STALE_IF_ERROR,
     /// How long 404, 410 and unusable documents are remembered.

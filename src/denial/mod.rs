@@ -28,6 +28,8 @@ pub enum Denial {
         /// Whole seconds until another try makes sense, 1 to 30.
         retry_after: u32,
     },
+    /// The copies of bodies that requests wait with would be larger than `max_held_bytes`.
+    TooManyHeldBytes,
 
     /// Neither the header nor the query carries a token.
     TokenMissing,
@@ -133,7 +135,8 @@ impl Denial {
             Self::HeadersUnreadable
             | Self::BodyUnreadable
             | Self::KeyServiceUnavailable { .. }
-            | Self::TooManyWaiting { .. } => Code::Mdrm500,
+            | Self::TooManyWaiting { .. }
+            | Self::TooManyHeldBytes => Code::Mdrm500,
             Self::TokenMissing => Code::Mdrm501,
             Self::SchemeUnknown
             | Self::HeaderRepeated
@@ -178,7 +181,7 @@ impl Denial {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::KeyServiceUnavailable { retry_after } | Self::TooManyWaiting { retry_after } => Some(*retry_after),
-            Self::HeadersUnreadable | Self::BodyUnreadable => Some(1),
+            Self::HeadersUnreadable | Self::BodyUnreadable | Self::TooManyHeldBytes => Some(1),
             _ => None,
         }
     }
@@ -193,6 +196,9 @@ impl fmt::Display for Denial {
                 write!(f, "no answer of the key service and no usable key held; next attempt within {retry_after} s")
             }
             Self::TooManyWaiting { .. } => f.write_str("too many requests wait for keys (keys.max_waiting)"),
+            Self::TooManyHeldBytes => {
+                f.write_str("the bodies of requests that wait for keys are too large (max_held_bytes)")
+            }
             Self::TokenMissing => f.write_str("no token in the Authorization header or parameter"),
             Self::SchemeUnknown => f.write_str("Authorization header of another scheme, and no token in the query"),
             Self::HeaderRepeated => f.write_str("more than one Authorization header"),

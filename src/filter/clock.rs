@@ -47,3 +47,39 @@ fn read(wall: Duration) -> Duration {
 fn at(wall: Duration, monotonic: Duration) -> Now {
     Now { unix: i64::try_from(wall.as_secs()).unwrap_or(i64::MAX), monotonic }
 }
+
+/// How long the work of one callback may take that other requests have made due. Envoy serves nobody else meanwhile.
+const TURN: Duration = Duration::from_millis(3);
+
+/// How many requests one callback may decide on behalf of others.
+///
+/// Envoy carries the replies out once the callback has returned, each inside the one before: a reply ends its stream, the
+/// end of a stream calls the module, and after that call Envoy goes on with the next reply. Some hundred exhaust the stack
+/// of V8, and with it the VM.
+const DECISIONS: u32 = 32;
+
+/// What one callback may still do for other requests than its own.
+pub(super) struct Turn {
+    until: Option<Duration>,
+    decisions: Cell<u32>,
+}
+
+impl Turn {
+    /// A turn that begins now.
+    pub(super) fn begin() -> Self {
+        let until = host::monotonic_clock().map(|now| now.saturating_add(TURN));
+        Self { until, decisions: Cell::new(DECISIONS) }
+    }
+
+    /// One more request was decided.
+    pub(super) fn decided(&self) {
+        self.decisions.set(self.decisions.get().saturating_sub(1));
+    }
+
+    /// Whether the rest is for a later callback.
+    pub(super) fn is_over(&self) -> bool {
+        // On a host without a monotonic clock only the decisions count.
+        let late = || self.until.zip(host::monotonic_clock()).is_some_and(|(until, now)| now >= until);
+        self.decisions.get() == 0 || late()
+    }
+}

@@ -81,7 +81,7 @@ impl Http {
     /// root's next tick: to answer another stream in the middle of this one's callback makes Envoy hold this one,
     /// whatever the callback returns.
     fn settle_due(&self, plugin: &Plugin, now: Now) -> Option<Outcome> {
-        let due = plugin.take_due_of(self.stream.id)?;
+        let due = plugin.poll_one(self.stream.id, now)?;
         plugin.settle(WaiterId(self.stream.id), due, now)
     }
 
@@ -107,6 +107,8 @@ impl Context for Http {}
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        #[cfg(feature = "test-switches")]
+        let _timed = super::test_switches::Timed::begin();
         let Some(plugin) = self.plugin.clone() else {
             self.stream.refuse(&Denial::HeadersUnreadable);
             return Action::Pause;

@@ -1,13 +1,14 @@
 //! What all requests of one configuration in one worker share: the requests that are held, and their streams.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use log::{info, warn};
 use proxy_wasm::types::{BufferType, MapType};
 
+use super::clock::Turn;
 use super::host::{self, Shared, Written};
 use super::metrics::{self, Share};
 use crate::authorizer::{Authorizer, Decision, Edits, Facts, Outcome, Removals};
@@ -55,7 +56,7 @@ pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 struct State {
     requests: Requests,
     /// Of the requests that are held.
-    streams: BTreeMap<WaiterId, Stream>,
+    streams: HashMap<WaiterId, Stream>,
     warned_of_cluster: bool,
     log_limit: LogLimit,
     /// When something last happened, monotonic.
@@ -111,7 +112,7 @@ impl Plugin {
         let requests = Requests::new(authorizer);
         let state = State {
             requests,
-            streams: BTreeMap::new(),
+            streams: HashMap::new(),
             warned_of_cluster: false,
             log_limit: LogLimit::default(),
             last: Duration::ZERO,
@@ -189,9 +190,21 @@ impl Plugin {
         self.with(|state| state.requests.needs_tick()).unwrap_or(false)
     }
 
+    /// Whether this callback's turn was over before its work was.
+    pub(super) fn has_work(&self, now: Now) -> bool {
+        self.with(|state| state.requests.has_work() || state.requests.authorizer().keys().has_requests(now))
+            .unwrap_or(false)
+    }
+
     /// Sends the requests that are due through `send`, which tells whether the host took them; `sharing`: after a look at
-    /// what other workers have left. Decisions that become due are kept for [`Self::take_due`].
-    pub(super) fn send_requests(&self, now: Now, sharing: bool, mut send: impl FnMut(&KeySource, &KeyRequest) -> bool) {
+    /// what other workers have left. What is left when the turn is over waits for a later tick.
+    pub(super) fn send_requests(
+        &self,
+        now: Now,
+        sharing: bool,
+        turn: &Turn,
+        mut send: impl FnMut(&KeySource, &KeyRequest) -> bool,
+    ) {
         self.with(|state| {
             while let Some(mut request) = state.requests.authorizer().keys().next_request(now) {
                 let places = request.places.clone().filter(|_| sharing);
@@ -203,6 +216,9 @@ impl Plugin {
                         state.warn_of_cluster(request.id);
                         state.answer(request.id, None, shared, now);
                     }
+                }
+                if turn.is_over() {
+                    return;
                 }
             }
         });
@@ -220,40 +236,39 @@ impl Plugin {
     pub(super) fn on_tick(&self, now: Now) {
         self.with(|state| {
             state.last = now.monotonic;
-            state.requests.on_tick(now);
+            state.requests.on_tick();
         });
     }
 
-    /// What has become due about requests that were held, with their streams.
-    fn take_due(&self) -> Vec<(Stream, Due)> {
-        let take = |state: &mut State| {
-            let due = state.requests.take_due();
-            due.into_iter().filter_map(|(id, due)| Some((state.streams.get(&id)?.clone(), due))).collect()
-        };
-        self.with(take).unwrap_or_default()
+    /// What other requests have made due about `stream`.
+    pub(super) fn poll_one(&self, stream: u32, now: Now) -> Option<Due> {
+        self.with(|state| state.requests.poll_one(WaiterId(stream), now)).flatten()
     }
 
-    /// What has become due about `stream`.
-    pub(super) fn take_due_of(&self, stream: u32) -> Option<Due> {
-        self.with(|state| state.requests.take_due_of(WaiterId(stream))).flatten()
-    }
-
-    /// Carries out what is due about requests that were held, and returns to `context`.
-    pub(super) fn conclude_due(&self, context: u32, now: Now) {
-        let due = self.take_due();
-        if due.is_empty() {
-            return;
-        }
-        for (stream, due) in due {
-            // A request that is gone needs no decision.
-            if host::enter(stream.id)
-                && let Some(outcome) = self.settle(WaiterId(stream.id), due, now)
-                && self.conclude(&stream, outcome)
+    /// Carries out what is due about requests that were held, until the turn is over, and returns to `context`.
+    pub(super) fn conclude_due(&self, context: u32, now: Now, turn: &Turn) {
+        let mut entered = false;
+        while let Some(polled) = self.with(|state| state.requests.poll(now)).flatten() {
+            if let Some((id, due)) = polled
+                && let Some(stream) = self.with(|state| state.streams.get(&id).cloned()).flatten()
+                // A request that is gone needs no decision.
+                && host::enter(stream.id)
             {
-                host::continue_request();
+                entered = true;
+                turn.decided();
+                if let Some(outcome) = self.settle(id, due, now)
+                    && self.conclude(&stream, outcome)
+                {
+                    host::continue_request();
+                }
+            }
+            if turn.is_over() {
+                break;
             }
         }
-        host::enter(context);
+        if entered {
+            host::enter(context);
+        }
     }
 
     /// Carries out a decision on the effective context, whose stream is `stream`, up to the call that lets the request go:
@@ -365,22 +380,17 @@ impl State {
                 request.if_none_match.take_if(|_| !conditional);
                 true
             }
-            Consultation::Later => false,
-            Consultation::Answered(ready) => {
-                self.requests.on_keys(ready, now);
-                false
-            }
+            Consultation::Later | Consultation::Answered => false,
         }
     }
 
     fn answer(&mut self, fetch: FetchId, answer: Option<Answer<'_>>, shared: Option<SharedPlaces>, now: Now) {
         let view = shared.as_ref().map(SharedPlaces::view).unwrap_or_default();
         let Some(store) = self.requests.authorizer().keys().of(fetch) else { return };
-        let (ready, writes) = store.on_answer(fetch, answer, view, now);
+        let writes = store.on_answer(fetch, answer, view, now);
         if let Some(shared) = &shared {
             writes.iter().for_each(|write| shared.write(write));
         }
-        self.requests.on_keys(ready, now);
     }
 
     fn warn_of_cluster(&mut self, fetch: FetchId) {

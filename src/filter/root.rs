@@ -11,7 +11,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};
 use zeroize::Zeroize as _;
 
-use super::clock;
+use super::clock::{self, Turn};
 use super::host::{self, HeaderMap};
 use super::http::Http;
 use super::metrics;
@@ -24,6 +24,8 @@ use crate::keys::answer::Answer;
 
 /// How often to look whether another worker has got an answer, or a new name may be asked about.
 const TICK_MILLISECONDS: u32 = 10;
+/// How soon to go on with work that was left when a callback's turn was over.
+const BUSY_TICK_MILLISECONDS: u32 = 1;
 /// How often to report counts when there is nothing else to do.
 const IDLE_TICK_MILLISECONDS: u32 = REPORT_INTERVAL.as_millis() as u32;
 
@@ -36,29 +38,40 @@ pub(super) struct Root {
     callouts: HashMap<u32, (Rc<Plugin>, KeyRequest)>,
     /// Workers share what they learn: the host can, and the VM has a name, so that no other plugin reads along.
     sharing: bool,
-    ticking: bool,
+    tick_milliseconds: u32,
 }
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self { id, plugins: Vec::new(), callouts: HashMap::new(), sharing: false, ticking: false }
+        Self { id, plugins: Vec::new(), callouts: HashMap::new(), sharing: false, tick_milliseconds: 0 }
     }
 
     /// Sends what the resolvers have queued. Only ever runs in a callback of the root: the SDK hands the answer to the
     /// context that was active when the callout was sent.
-    fn send_queued(&mut self, now: Now) {
+    fn send_queued(&mut self, now: Now, turn: &Turn) {
         for plugin in &self.plugins {
             let callouts = &mut self.callouts;
-            plugin.send_requests(now, self.sharing, |source, request| {
+            plugin.send_requests(now, self.sharing, turn, |source, request| {
                 let Some(token) = dispatch(source, request) else { return false };
                 callouts.insert(token, (Rc::clone(plugin), request.clone()));
                 true
             });
         }
-        let needed = self.plugins.iter().any(|plugin| plugin.needs_tick());
-        if needed != self.ticking {
-            self.ticking = needed;
-            host::set_tick_period(if needed { TICK_MILLISECONDS } else { IDLE_TICK_MILLISECONDS });
+    }
+
+    /// Has the host call again as soon as there will be something to do.
+    fn set_tick_period(&mut self, now: Now) {
+        let any = |needs: &dyn Fn(&Plugin) -> bool| self.plugins.iter().any(|plugin| needs(plugin));
+        let milliseconds = if any(&|plugin| plugin.has_work(now)) {
+            BUSY_TICK_MILLISECONDS
+        } else if any(&Plugin::needs_tick) {
+            TICK_MILLISECONDS
+        } else {
+            IDLE_TICK_MILLISECONDS
+        };
+        if milliseconds != self.tick_milliseconds {
+            self.tick_milliseconds = milliseconds;
+            host::set_tick_period(milliseconds);
         }
     }
 
@@ -90,16 +103,18 @@ impl Root {
     }
 
     fn proceed(&mut self, now: Now) {
-        self.send_queued(now);
-        self.conclude(now);
+        let turn = Turn::begin();
+        self.send_queued(now, &turn);
+        self.conclude(now, &turn);
         // A request whose one key has come may need another one.
-        self.send_queued(now);
+        self.send_queued(now, &turn);
+        self.set_tick_period(now);
     }
 
     /// Carries out what is due, unless this is the middle of a stream's callback.
-    fn conclude(&self, now: Now) {
+    fn conclude(&self, now: Now, turn: &Turn) {
         for plugin in self.plugins.iter().filter(|plugin| !plugin.nested.get()) {
-            plugin.conclude_due(self.id, now);
+            plugin.conclude_due(self.id, now, turn);
         }
     }
 }
@@ -132,11 +147,13 @@ fn dispatch(source: &KeySource, request: &KeyRequest) -> Option<u32> {
         headers.push(("if-none-match", etag));
     }
     headers.extend(source.headers.iter().map(|(name, value)| (&**name, &**value)));
-    dispatch_http_call(&source.cluster, headers, None, Vec::new(), source.timeout).ok()
+    dispatch_http_call(&source.cluster, headers, None, Vec::new(), request.timeout).ok()
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
+        #[cfg(feature = "test-switches")]
+        let _timed = super::test_switches::Timed::begin();
         let now = now();
         self.answer(token, headers, body_size, now);
         self.proceed(now);
@@ -154,7 +171,7 @@ impl RootContext for Root {
             Ok(config) => {
                 metrics::define();
                 host::set_tick_period(IDLE_TICK_MILLISECONDS);
-                self.ticking = false;
+                self.tick_milliseconds = IDLE_TICK_MILLISECONDS;
                 self.sharing = can_share();
                 let platform = Platform {
                     verify: super::verify::probed(),
@@ -177,6 +194,8 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        #[cfg(feature = "test-switches")]
+        let _timed = super::test_switches::Timed::begin();
         let now = now();
         for plugin in self.plugins.iter().filter(|plugin| !plugin.nested.get()) {
             plugin.on_tick(now);

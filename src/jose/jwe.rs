@@ -92,6 +92,12 @@ impl UntrustedJwe {
         Ok(Self { kid, alg, protected: protected.into(), encrypted_key, iv, ciphertext, tag })
     }
 
+    /// Of all its decoded parts, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        let Self { protected, encrypted_key, iv, ciphertext, tag, .. } = self;
+        [protected.len(), encrypted_key.len(), iv.len(), ciphertext.len(), tag.len()].iter().sum()
+    }
+
     /// The master key that the JWE names.
     pub fn kid(&self) -> &Kid {
         &self.kid

@@ -18,8 +18,10 @@ use super::master_key::MasterKey;
 use super::native::Verify;
 use super::signing::SessionKey;
 use super::token::Kid;
+use super::unusable::{Dropped, Flaw, NotASet, Unusable};
 use super::verify::{VerifyingKey, WeakKey};
-use crate::denial::{Denial, JsonFault, KeyRefusal};
+use crate::clock::TIMES;
+use crate::denial::{Denial, KeyRefusal};
 
 /// An enabled key that verifies tokens.
 #[derive(Debug)]
@@ -125,85 +127,20 @@ pub struct Provenance<'a> {
     pub native: Option<Verify>,
 }
 
-/// Why a key document cannot be used, for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unusable {
-    /// The text is not a strict JSON object.
-    Json(JsonFault),
-    /// `kid` is absent, not a usable name, or not the one asked for.
-    Kid,
-    /// Two documents of a set share the name.
-    KidRepeated,
-    /// A member has the wrong type or value.
-    Member(&'static str),
-    /// No owner, neither in the document nor in the configuration.
-    Owner,
-    /// A private member in a public document.
-    Private(&'static str),
-    /// `alg` is not a supported algorithm, or an `oct` key names none.
-    Algorithm,
-    /// `kty` and `crv` are not supported.
-    KeyType,
-    /// An HMAC key in a fetched set.
-    Symmetric,
-    /// ES384 or ES512 without `allow_slow_algorithms` on a host without native verification.
-    SlowAlgorithm,
-    /// The key material is wrong or weak.
-    Weak(WeakKey),
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Json(fault) => write!(f, "{fault}"),
-            Self::Kid => f.write_str("kid is not the one asked for, or no usable name"),
-            Self::KidRepeated => f.write_str("kid stands twice in the set"),
-            Self::Member(name) => write!(f, "{name} has the wrong type or value"),
-            Self::Owner => f.write_str("no owner (iss)"),
-            Self::Private(name) => write!(f, "private member {name}"),
-            Self::Algorithm => f.write_str("alg is missing or not supported"),
-            Self::KeyType => f.write_str("kty or crv is not supported"),
-            Self::Symmetric => f.write_str("an HMAC key in a fetched set"),
-            Self::SlowAlgorithm => f.write_str("ES384 and ES512 need allow_slow_algorithms on this host"),
-            Self::Weak(weak) => write!(f, "{weak}"),
-        }
-    }
-}
-
-/// A JWK Set after the unusable members were dropped.
+/// A JWK Set without the keys that cannot be used, and without those that serve another purpose.
 #[derive(Debug, Default)]
 pub struct KeySet {
     /// The documents by name.
     pub keys: BTreeMap<Kid, KeyDocument>,
-    /// What was dropped, and why.
-    pub dropped: Vec<(Option<Kid>, Unusable)>,
+    /// The keys that cannot be used.
+    pub dropped: Vec<Dropped>,
     /// A member of some key may be secret, whether the key can be used or not.
     pub holds_secrets: bool,
 }
 
-/// Why a text is no JWK Set at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotASet {
-    /// Not a strict JSON object.
-    Json(JsonFault),
-    /// `keys` is absent or not an array.
-    Keys,
-    /// `keys` has members, and none can be used.
-    NothingUsable,
-}
-
-impl fmt::Display for NotASet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Json(fault) => write!(f, "{fault}"),
-            Self::Keys => f.write_str("keys is not an array"),
-            Self::NothingUsable => f.write_str("none of the keys can be used"),
-        }
-    }
-}
-
 impl KeySet {
-    /// Reads a JWK Set (RFC 7517 section 5). A key that cannot be used is dropped and the others stay; a repeated name
+    /// Reads a JWK Set (RFC 7517 section 5). A key whose `use` or `key_ops` say that it serves another purpose is passed
+    /// over, whatever else it says. Of the others one that cannot be used is dropped and the rest stay; a repeated name
     /// drops all that bear it. An empty array is a set: all keys are gone.
     ///
     /// # Errors
@@ -212,34 +149,42 @@ impl KeySet {
         let object = Object::parse(bytes).map_err(NotASet::Json)?;
         let elements = object.get("keys").and_then(Value::elements).ok_or(NotASet::Keys)?;
         let mut set = Self::default();
+        let mut other_purpose = 0_usize;
         let mut seen: BTreeMap<Kid, usize> = BTreeMap::new();
         for element in elements.iter().map(|element| element.spelling().as_bytes()) {
-            let object = Object::parse(element);
-            set.holds_secrets |=
-                object.as_ref().map_or(true, |object| PRIVATE.iter().any(|name| object.contains(name)));
-            let (kid, document) = match object {
-                Err(fault) => (None, Err(Unusable::Json(fault))),
-                Ok(object) => {
-                    let kid = kid(&object);
-                    let document = KeyDocument::read(element, &object, kid.as_ref(), provenance);
-                    (kid, document)
+            let object = match Object::parse(element) {
+                Ok(object) => object,
+                Err(fault) => {
+                    set.holds_secrets = true;
+                    set.dropped.push(Dropped { kid: None, reason: Unusable::Json(fault) });
+                    continue;
                 }
             };
+            set.holds_secrets |= PRIVATE.iter().any(|name| member(&object, name).is_some());
+            if serves_another(&object, provenance.ring) {
+                other_purpose = other_purpose.saturating_add(1);
+                continue;
+            }
+            let kid = kid(&object);
             if let Some(kid) = &kid {
                 let count = seen.entry(kid.clone()).or_default();
                 *count = count.saturating_add(1);
             }
+            let document = KeyDocument::read(element, &object, kid.as_ref(), provenance);
             match (kid, document) {
                 (Some(kid), Ok(document)) => drop(set.keys.insert(kid, document)),
-                (kid, Err(reason)) => set.dropped.push((kid, reason)),
-                (None, Ok(_)) => set.dropped.push((None, Unusable::Kid)),
+                (None, Ok(_)) => set.dropped.push(Dropped { kid: None, reason: Unusable::Kid }),
+                (kid, Err(reason)) => set.dropped.push(Dropped { kid, reason }),
             }
         }
         for (kid, _) in seen.into_iter().filter(|(_, count)| *count > 1) {
             set.keys.remove(&kid);
-            set.dropped.push((Some(kid), Unusable::KidRepeated));
+            set.dropped.push(Dropped { kid: Some(kid), reason: Unusable::KidRepeated });
         }
-        if set.keys.is_empty() && !elements.is_empty() { Err(NotASet::NothingUsable) } else { Ok(set) }
+        if set.keys.is_empty() && !elements.is_empty() {
+            return Err(NotASet::NothingUsable { dropped: set.dropped, other_purpose });
+        }
+        Ok(set)
     }
 }
 
@@ -247,8 +192,10 @@ impl KeySet {
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 fn kid(object: &Object<'_>) -> Option<Kid> {
-    object.get("kid").and_then(Value::text).and_then(|kid| Kid::new(&kid))
+    member(object, "kid").and_then(Value::text).and_then(|kid| Kid::new(&kid))
 }
+
+const STATUS: Unusable = Unusable::Member("status", Flaw::NotOneOf("enabled, disabled, deleted"));
 
 impl KeyDocument {
     /// Reads the answer to a request for the one key `asked`.
@@ -277,9 +224,10 @@ impl KeyDocument {
                 "enabled" => {}
                 "disabled" => return Ok(Self::Disabled),
                 "deleted" => return Ok(Self::Deleted),
-                _ => return Err(Unusable::Member("status")),
+                _ => return Err(STATUS),
             },
-            Some(None) => return Err(Unusable::Member("status")),
+            // A state that is `null` is no state that anybody meant.
+            Some(None) => return Err(STATUS),
         }
         let key = match provenance.ring {
             Ring::Access => Key::Access(Rc::new(AccessKey::read(bytes, object, kid, provenance)?)),
@@ -307,7 +255,7 @@ impl AccessKey {
         kid: Option<&Kid>,
         provenance: Provenance<'_>,
     ) -> Result<Self, Unusable> {
-        check_purpose(object, "sig", &["verify"])?;
+        Ring::Access.purpose().check(object)?;
         Ok(Self {
             owner: owner(object, provenance)?,
             audiences: audiences(object, provenance)?,
@@ -322,16 +270,48 @@ impl AccessKey {
     }
 }
 
-/// RFC 7517 sections 4.2 and 4.3: a key that says what it is for must say `purpose` and one of `operations`.
-pub(super) fn check_purpose(object: &Object<'_>, purpose: &str, operations: &[&str]) -> Result<(), Unusable> {
-    if text(object, "use")?.is_some_and(|named| named != purpose) {
-        return Err(Unusable::Member("use"));
+/// What a key may be used for (RFC 7517 sections 4.2 and 4.3).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Purpose {
+    /// The one value of `use`.
+    purpose: &'static str,
+    /// `key_ops` must hold one of these.
+    operations: &'static [&'static str],
+    /// The same for the log.
+    operations_text: &'static str,
+}
+
+impl Ring {
+    /// What a key of this kind must be for, if it says what it is for.
+    pub(super) const fn purpose(self) -> Purpose {
+        match self {
+            Self::Access => Purpose { purpose: "sig", operations: &["verify"], operations_text: "verify" },
+            Self::Session => Purpose { purpose: "sig", operations: &["sign"], operations_text: "sign" },
+            Self::Master => {
+                Purpose { purpose: "enc", operations: &["decrypt", "unwrapKey"], operations_text: "decrypt, unwrapKey" }
+            }
+        }
     }
-    match object.get("key_ops").map(Value::texts) {
-        None => Ok(()),
-        Some(Some(named)) if named.iter().any(|operation| operations.contains(&&**operation)) => Ok(()),
-        Some(_) => Err(Unusable::Member("key_ops")),
+}
+
+impl Purpose {
+    /// Refuses a key that says that it is for something else.
+    pub(super) fn check(self, object: &Object<'_>) -> Result<(), Unusable> {
+        if text(object, "use")?.is_some_and(|named| named != self.purpose) {
+            return Err(Unusable::Member("use", Flaw::NotOneOf(self.purpose)));
+        }
+        match member(object, "key_ops").map(Value::texts) {
+            None => Ok(()),
+            Some(Some(named)) if named.iter().any(|operation| self.operations.contains(&&**operation)) => Ok(()),
+            Some(Some(_)) => Err(Unusable::Member("key_ops", Flaw::NotOneOf(self.operations_text))),
+            Some(None) => Err(Unusable::Member("key_ops", Flaw::NotA("an array of strings"))),
+        }
     }
+}
+
+/// Whether a key says, in a readable way, that it is for something else.
+fn serves_another(object: &Object<'_>, ring: Ring) -> bool {
+    matches!(ring.purpose().check(object), Err(Unusable::Member(_, Flaw::NotOneOf(_))))
 }
 
 fn owner(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Rc<str>, Unusable> {
@@ -340,26 +320,26 @@ fn owner(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Rc<str>, Unu
 }
 
 fn audiences(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Box<[Box<str>]>, Unusable> {
-    match object.get("aud") {
+    match member(object, "aud") {
         None => Ok(provenance.default_audiences.into()),
         Some(aud) => {
-            let audiences = aud.texts().ok_or(Unusable::Member("aud"))?;
+            let audiences = aud.texts().ok_or(Unusable::Member("aud", Flaw::NotA("an array of strings")))?;
             Ok(audiences.into_iter().map(Into::into).collect())
         }
     }
 }
 
 fn expires(object: &Object<'_>) -> Result<Option<i64>, Unusable> {
-    let Some(exp) = object.get("exp") else { return Ok(None) };
-    let seconds = exp.number().filter(|seconds| seconds.is_finite()).ok_or(Unusable::Member("exp"))?;
-    // Saturates far outside of any clock.
+    const FLAW: Flaw = Flaw::NotA("a time in seconds within 0 and 253402300799");
+    let Some(exp) = member(object, "exp") else { return Ok(None) };
+    let seconds = exp.number().filter(|seconds| TIMES.contains(seconds)).ok_or(Unusable::Member("exp", FLAW))?;
     Ok(Some(seconds as i64))
 }
 
 fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<VerifyingKey, Unusable> {
     let kty = text(object, "kty")?.ok_or(Unusable::KeyType)?;
     for name in PRIVATE {
-        if object.contains(name) && !(name == "k" && kty == "oct") {
+        if member(object, name).is_some() && !(name == "k" && kty == "oct") {
             return Err(Unusable::Private(name));
         }
     }
@@ -399,13 +379,23 @@ fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Veri
     key.map_err(Unusable::Weak)
 }
 
+/// A member that says something: `null` says nothing.
+fn member<'a>(object: &Object<'a>, name: &str) -> Option<Value<'a>> {
+    object.get(name).filter(|value| !value.is_null())
+}
+
 /// A string member; absent is fine, any other type is not.
 pub(super) fn text<'a>(object: &Object<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Unusable> {
-    object.get(name).map(|value| value.text().ok_or(Unusable::Member(name))).transpose()
+    member(object, name).map(|value| value.text().ok_or(Unusable::Member(name, Flaw::NotA("a string")))).transpose()
+}
+
+/// A required string member.
+pub(super) fn required<'a>(object: &Object<'a>, name: &'static str) -> Result<Cow<'a, str>, Unusable> {
+    text(object, name)?.ok_or(Unusable::Member(name, Flaw::Missing))
 }
 
 /// A required member of canonical base64url.
 pub(super) fn bytes(object: &Object<'_>, name: &'static str) -> Result<Vec<u8>, Unusable> {
-    let text = text(object, name)?.ok_or(Unusable::Member(name))?;
-    URL_SAFE_NO_PAD.decode(&*text).map_err(|_| Unusable::Member(name))
+    let text = required(object, name)?;
+    URL_SAFE_NO_PAD.decode(&*text).map_err(|_| Unusable::Member(name, Flaw::NotBase64Url))
 }

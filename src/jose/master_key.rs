@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::json::Object;
-use super::jwk::{Unusable, bytes, check_purpose, text};
+use super::jwk::{Ring, bytes, text};
+use super::unusable::{Flaw, Unusable};
 
 /// Bytes of master keys and content keys: AES-256.
 pub const KEY_BYTES: usize = 32;
@@ -72,7 +73,7 @@ impl MasterKey {
     /// [`Unusable`]: another type, no listed `alg`, `k` of another length or not canonical base64url, `use` other than
     /// `enc`, `key_ops` with neither `decrypt` nor `unwrapKey`.
     pub fn read(object: &Object<'_>) -> Result<Self, Unusable> {
-        check_purpose(object, "enc", &["decrypt", "unwrapKey"])?;
+        Ring::Master.purpose().check(object)?;
         if text(object, "kty")?.as_deref() != Some("oct") {
             return Err(Unusable::KeyType);
         }
@@ -80,7 +81,7 @@ impl MasterKey {
         let k = Zeroizing::new(bytes(object, "k")?);
         let mut secret = Secret::default();
         if k.len() != secret.len() {
-            return Err(Unusable::Member("k"));
+            return Err(Unusable::Member("k", Flaw::Octets { found: k.len(), expected: secret.len() }));
         }
         secret.iter_mut().zip(k.iter()).for_each(|(place, byte)| *place = *byte);
         let substitute = substitute(&secret);

@@ -14,5 +14,6 @@ mod roca;
 pub mod rsa;
 pub mod signing;
 pub mod token;
+pub mod unusable;
 pub mod verify;
 pub mod xmldsig;

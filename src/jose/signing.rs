@@ -12,8 +12,9 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::algorithm::Alg;
 use super::json::Object;
-use super::jwk::{Unusable, bytes, check_purpose, text};
+use super::jwk::{Ring, bytes, required, text};
 use super::native::Verify;
+use super::unusable::{Flaw, Unusable};
 use super::verify::{VerifyingKey, WeakKey};
 use crate::denial::Denial;
 
@@ -67,7 +68,7 @@ impl SessionKey {
     /// point of the curve, a private part of the wrong length or outside 1 to n - 1. Parts that do not belong together
     /// are no error here: see [`Self::pair`].
     pub fn read(document: &[u8], object: &Object<'_>, native: Option<Verify>) -> Result<Self, Unusable> {
-        check_purpose(object, "sig", &["sign"])?;
+        Ring::Session.purpose().check(object)?;
         let kty = text(object, "kty")?.ok_or(Unusable::KeyType)?;
         let crv = text(object, "crv")?.ok_or(Unusable::KeyType)?;
         let pair = match (&*kty, &*crv) {
@@ -116,7 +117,8 @@ fn p256(object: &Object<'_>, native: Option<Verify>) -> Result<Option<SigningPai
     check_alg(object, Alg::Es256)?;
     let (x, y) = (bytes(object, "x")?, bytes(object, "y")?);
     let public = VerifyingKey::ecdsa(Alg::Es256, &x, &y, native).map_err(Unusable::Weak)?;
-    let private = p256::ecdsa::SigningKey::from_slice(&*secret(object)?).map_err(|_| Unusable::Member("d"))?;
+    let private = p256::ecdsa::SigningKey::from_slice(&*secret(object)?)
+        .map_err(|_| Unusable::Member("d", Flaw::NotA("a number from 1 to n - 1")))?;
     let derived = private.verifying_key().to_sec1_point(false);
     let matches =
         derived.x().is_some_and(|derived| **derived == *x) && derived.y().is_some_and(|derived| **derived == *y);
@@ -147,12 +149,12 @@ fn check_alg(object: &Object<'_>, implied: Alg) -> Result<(), Unusable> {
 /// `d` in canonical base64url.
 fn secret(object: &Object<'_>) -> Result<Zeroizing<[u8; SECRET_BYTES]>, Unusable> {
     // Owned, because text that was written with escapes is a copy of its own, which must be wiped as well.
-    let text = Zeroizing::new(text(object, "d")?.ok_or(Unusable::Member("d"))?.into_owned());
-    let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-    match URL_SAFE_NO_PAD.decode_slice(text.as_bytes(), &mut *secret) {
-        Ok(SECRET_BYTES) => Ok(secret),
-        _ => Err(Unusable::Member("d")),
-    }
+    let text = Zeroizing::new(required(object, "d")?.into_owned());
+    let d = URL_SAFE_NO_PAD.decode(&*text).map_err(|_| Unusable::Member("d", Flaw::NotBase64Url))?;
+    let d = Zeroizing::new(d);
+    let octets = Flaw::Octets { found: d.len(), expected: SECRET_BYTES };
+    let d = d.as_slice().try_into().map_err(|_| Unusable::Member("d", octets))?;
+    Ok(Zeroizing::new(d))
 }
 
 #[cfg(test)]

@@ -55,7 +55,16 @@ pub enum WeakKey {
     RsaFactorable,
     /// The public exponent is neither 3 nor 65537.
     RsaExponent,
-    /// A coordinate has not the length of the curve's field, or the point is not on the curve.
+    /// A coordinate has not the length of the curve's field.
+    Coordinate {
+        /// `x` or `y`.
+        name: &'static str,
+        /// How many octets there are.
+        found: usize,
+        /// How many octets the curve takes.
+        expected: usize,
+    },
+    /// The point is not on the curve.
     NotAPoint,
     /// The Ed25519 point has small order: it would accept signatures of nobody.
     SmallOrder,
@@ -68,6 +77,9 @@ pub enum WeakKey {
 impl fmt::Display for WeakKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Coordinate { name, found, expected } => {
+                return write!(f, "{name} has {found} octets, the curve takes {expected}");
+            }
             Self::RsaModulus => "n is not an odd number of 2048 to 4096 bits",
             Self::RsaFactorable => "n can be factored (CVE-2017-15361)",
             Self::RsaExponent => "e is neither 3 nor 65537",
@@ -122,8 +134,10 @@ impl VerifyingKey {
             Alg::Es512 => 66,
             _ => return Err(WeakKey::WrongType),
         };
-        if x.len() != field_bytes || y.len() != field_bytes {
-            return Err(WeakKey::NotAPoint);
+        for (name, found) in [("x", x.len()), ("y", y.len())] {
+            if found != field_bytes {
+                return Err(WeakKey::Coordinate { name, found, expected: field_bytes });
+            }
         }
         // SEC 1 section 2.3.3, uncompressed.
         let point = [&[4], x, y].concat();
@@ -152,7 +166,9 @@ impl VerifyingKey {
         if alg != Alg::EdDsa {
             return Err(WeakKey::WrongType);
         }
-        let key = ed25519_dalek::VerifyingKey::try_from(x).map_err(|_| WeakKey::NotAPoint)?;
+        let length = WeakKey::Coordinate { name: "x", found: x.len(), expected: ed25519_dalek::PUBLIC_KEY_LENGTH };
+        let x = x.try_into().map_err(|_| length)?;
+        let key = ed25519_dalek::VerifyingKey::from_bytes(x).map_err(|_| WeakKey::NotAPoint)?;
         if key.is_weak() {
             return Err(WeakKey::SmallOrder);
         }

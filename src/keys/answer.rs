@@ -3,16 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::jose::jwk::{KeyDocument, KeySet, NotASet, Provenance, Unusable};
+use crate::jose::jwk::{KeyDocument, KeySet, Provenance};
 use crate::jose::token::Kid;
+use crate::jose::unusable::{NotASet, Unusable};
 
 /// Largest answer to a request for one key, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 64 << 10;
 /// Largest JWK Set, in bytes.
 pub const MAX_SET_BYTES: usize = 1 << 20;
-
-/// The shortest freshness: what `no-store` and the like mean.
-const SHORTEST: Duration = Duration::from_secs(1);
 
 /// An HTTP answer as the host delivered it.
 #[derive(Debug, Clone, Copy)]
@@ -105,20 +103,25 @@ impl Answer<'_> {
         if set.keys.len() > max_entries { Err(Failure::TooManyKeys) } else { Ok(set) }
     }
 
-    /// How long the answer is fresh (RFC 9111 section 4.2): the first valid `max-age` less `Age`, at most `limit`;
-    /// `default` if the answer says nothing usable. Never shorter than a second.
-    pub fn freshness(&self, default: Duration, limit: Duration) -> Duration {
+    /// Whether this is what the host tells of a request that ended before it was answered: refused or reset. Envoy gives
+    /// 503 then, and 504 after a time-out.
+    pub(super) fn ended_early(&self) -> bool {
+        self.status == 503
+    }
+
+    /// How long the answer says that it is fresh (RFC 9111 section 4.2): the first valid `max-age` less `Age`. Zero for
+    /// `no-store` and `no-cache`, `None` if the answer says nothing usable. Not within anyone's bounds yet: see
+    /// [`Keys::freshness`](crate::config::Keys::freshness).
+    pub fn stated_freshness(&self) -> Option<Duration> {
         let directives = self.cache_control.iter().filter_map(|value| std::str::from_utf8(value).ok());
         let directives: Vec<&str> = directives.flat_map(|value| value.split(',')).map(str::trim).collect();
         let forbids = |name: &str| directives.iter().any(|directive| directive.eq_ignore_ascii_case(name));
         if forbids("no-store") || forbids("no-cache") {
-            return SHORTEST;
+            return Some(Duration::ZERO);
         }
-        let Some(max_age) = directives.iter().find_map(|directive| max_age(directive)) else {
-            return default;
-        };
+        let max_age = directives.iter().find_map(|directive| max_age(directive))?;
         let age = self.age.and_then(|age| std::str::from_utf8(age).ok()).and_then(|age| delta_seconds(age.trim()));
-        max_age.saturating_sub(age.unwrap_or_default()).clamp(SHORTEST, limit.max(SHORTEST))
+        Some(max_age.saturating_sub(age.unwrap_or_default()))
     }
 }
 
@@ -141,33 +144,31 @@ mod tests {
 
     #[test]
     fn freshness_follows_the_first_valid_max_age() {
-        let minute = Duration::from_secs(60);
-        let fresh = |values: &[&[u8]], age: Option<&[u8]>| {
+        let stated = |values: &[&[u8]], age: Option<&[u8]>| {
             let answer = Answer { status: 200, cache_control: values, age, etag: None, body: None };
-            answer.freshness(minute, minute.saturating_mul(10)).as_secs()
+            answer.stated_freshness().map(|stated| stated.as_secs())
         };
         for (value, seconds) in [
-            (&b"max-age=30"[..], 30),
-            (b"public, Max-Age=30", 30),
-            (b"max-age=\"30\"", 30),
-            (b"max-age=x, max-age=7", 7),
-            (b"max-age=7, max-age=8", 7),
-            (b"max-age=0", 1),
-            (b"max-age=99999999999999999999", 600),
-            (b"max-age=601", 600),
-            (b"max-age=30, no-store", 1),
-            (b"No-Cache", 1),
-            (b"s-maxage=5", 60),
-            (b"max-age=-1", 60),
-            (b"max-age", 60),
-            (b"\xff", 60),
+            (&b"max-age=30"[..], Some(30)),
+            (b"public, Max-Age=30", Some(30)),
+            (b"max-age=\"30\"", Some(30)),
+            (b"max-age=x, max-age=7", Some(7)),
+            (b"max-age=7, max-age=8", Some(7)),
+            (b"max-age=0", Some(0)),
+            (b"max-age=99999999999999999999", Some(u64::from(u32::MAX))),
+            (b"max-age=30, no-store", Some(0)),
+            (b"No-Cache", Some(0)),
+            (b"s-maxage=5", None),
+            (b"max-age=-1", None),
+            (b"max-age", None),
+            (b"\xff", None),
         ] {
-            assert_eq!(fresh(&[value], None), seconds, "{}", String::from_utf8_lossy(value));
+            assert_eq!(stated(&[value], None), seconds, "{}", String::from_utf8_lossy(value));
         }
-        assert_eq!(fresh(&[b"public", b"max-age=9"], None), 9);
-        assert_eq!(fresh(&[b"max-age=30"], Some(b"10")), 20);
-        assert_eq!(fresh(&[b"max-age=30"], Some(b"40")), 1);
-        assert_eq!(fresh(&[b"max-age=30"], Some(b"soon")), 30);
-        assert_eq!(fresh(&[], Some(b"10")), 60);
+        assert_eq!(stated(&[b"public", b"max-age=9"], None), Some(9));
+        assert_eq!(stated(&[b"max-age=30"], Some(b"10")), Some(20));
+        assert_eq!(stated(&[b"max-age=30"], Some(b"40")), Some(0));
+        assert_eq!(stated(&[b"max-age=30"], Some(b"soon")), Some(30));
+        assert_eq!(stated(&[], Some(b"10")), None);
     }
 }

@@ -1,6 +1,9 @@
 //! What a store and the key service say to each other, as data.
 
+use std::time::Duration;
+
 use super::shared::Places;
+use super::waiters::Wake;
 use crate::jose::jwk::Ring;
 
 /// Someone who waits for a key: the host's number of a request.
@@ -25,6 +28,8 @@ pub struct KeyRequest {
     pub if_none_match: Option<String>,
     /// The largest body that is of any use.
     pub max_body_bytes: usize,
+    /// How long the whole answer may take: of a request that is sent again, what is left of `keys.timeout`.
+    pub timeout: Duration,
     /// Where other workers may have left the answer; none for keys that are nobody else's business.
     pub places: Option<Places>,
 }
@@ -55,8 +60,8 @@ pub struct SharedView<'a> {
 /// What is due about a request after a look at the shared data.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Consultation {
-    /// Another worker has the answer; these have waited for it.
-    Answered(Vec<WaiterId>),
+    /// Nothing: another worker has the answer, or no request waits for it any more.
+    Answered,
     /// Send the request, after `note` was written to [`Places::note`] and nobody else wrote there meanwhile.
     Ask {
         /// The new content of the place.
@@ -68,13 +73,13 @@ pub enum Consultation {
     Later,
 }
 
-/// Who need not wait any longer after some time has passed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Ticked {
-    /// Another worker asked and got no answer: each asks again with [`super::Resolver::resolve`].
-    pub ready: Vec<WaiterId>,
-    /// Too many names were new: each is refused as one too many.
-    pub turned_away: Vec<WaiterId>,
+/// One piece of work that has become due, of bounded size: see [`super::Resolver::poll`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// This request does not wait any more.
+    Woken(WaiterId, Wake),
+    /// A fetch was not sent in time and has ended.
+    Expired,
 }
 
 /// Something to leave for other workers.

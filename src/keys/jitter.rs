@@ -16,17 +16,30 @@ impl Jitter {
 
     /// `time` less a random part of it, at most one `part`th.
     pub(super) fn shorten(&mut self, time: Duration, part: u32) -> Duration {
-        let Some(state) = &mut self.state else { return time };
+        self.draw().shorten(time, part)
+    }
+
+    /// A random cut.
+    pub(super) fn draw(&mut self) -> Cut {
+        let Some(state) = &mut self.state else { return Cut::default() };
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = *state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        // The upper half as a fraction of 2^32.
-        let fraction = u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or_default();
+        Cut(u16::try_from((z ^ (z >> 31)) >> 48).unwrap_or_default())
+    }
+}
+
+/// How much a time is shortened, as a fraction of 2^16 of the most that it may be. Default: not at all.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut(pub(super) u16);
+
+impl Cut {
+    /// `time` less this part of its `part`th.
+    pub(super) fn shorten(self, time: Duration, part: u32) -> Duration {
         let most = time.checked_div(part).unwrap_or_default();
         let cut = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX) >> 16;
-        let cut = cut.saturating_mul(u64::from(fraction) >> 16);
-        time.saturating_sub(Duration::from_nanos(cut))
+        time.saturating_sub(Duration::from_nanos(cut.saturating_mul(u64::from(self.0))))
     }
 }
 

@@ -8,9 +8,9 @@ use log::{info, warn};
 use lru::LruCache;
 
 use super::answer::{Answer, Failure, OneKey};
-use super::jitter::Jitter;
+use super::jitter::{Cut, Jitter};
 use super::shared::{MAX_SHARED_DOCUMENT, Record};
-use super::slot::{BackOff, FIRST_RETRY, Serving, Slot, Term};
+use super::slot::{BackOff, FIRST_RETRY, Lifetime, Serving, Slot, Span, Term, Validity};
 use super::{KeyCache, Resolution, Subject};
 use crate::bounded::settle;
 use crate::clock::Now;
@@ -19,6 +19,7 @@ use crate::denial::{Denial, KeyRefusal};
 use crate::jose::jwk::{Key, KeyDocument, KeySet, Provenance, Ring};
 use crate::jose::native::Verify;
 use crate::jose::token::Kid;
+use crate::jose::unusable::DropList;
 
 /// Statuses under which a key that was read is shared: no answer of the key service has them.
 const UNUSABLE: u16 = 0;
@@ -46,10 +47,10 @@ pub(super) enum Lookup {
 /// What an answer changed.
 #[derive(Debug)]
 pub(super) enum Learnt<'a> {
-    /// Something that other workers may know; none if it is secret, or too large to share.
-    New { term: Term, share: Option<Share<'a>> },
+    /// Something that other workers may know; no `share` if it is secret, or too large to share.
+    New { validity: Validity, fresh_until: Duration, share: Option<Share<'a>> },
     /// What is held is still right.
-    Unchanged(Term),
+    Unchanged(Validity),
     /// Nothing: no answer, for the so many-th time in a row.
     Failure { failures: u32, retry_at: Duration },
 }
@@ -61,20 +62,6 @@ pub(super) struct Share<'a> {
     pub(super) body: &'a [u8],
     /// The key cannot be used, or is not there.
     pub(super) refusal: bool,
-}
-
-/// When a request was sent and when its answer came.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
-    pub(super) asked_at: Duration,
-    pub(super) answered_at: Duration,
-}
-
-impl Span {
-    fn term(self, freshness: Duration) -> Term {
-        let Self { asked_at, answered_at } = self;
-        Term { asked_at, answered_at, fresh_until: answered_at.saturating_add(freshness) }
-    }
 }
 
 #[derive(Debug)]
@@ -234,15 +221,17 @@ impl Memory {
         })
     }
 
-    /// The term of an answer. Jitter only shortens it.
-    fn term_of(&mut self, answer: &Answer<'_>, span: Span) -> Term {
-        let keys = &self.keys;
-        let freshness = answer.freshness(keys.max_age, keys.max_age_limit);
-        span.term(self.jitter.shorten(freshness, 10))
+    fn validity(&mut self, lifetime: Lifetime, span: Span) -> Validity {
+        let cut = match lifetime {
+            Lifetime::Negative => Cut::default(),
+            Lifetime::Positive(_) => self.jitter.draw(),
+        };
+        Validity { span, lifetime, cut }
     }
 
     fn renew(&mut self, subject: &Subject, answer: &Answer<'_>, span: Span) -> Result<Learnt<'static>, Failure> {
-        let term = self.term_of(answer, span);
+        let validity = self.validity(Lifetime::Positive(answer.stated_freshness()), span);
+        let term = validity.term(&self.keys);
         let renewed = match subject {
             Subject::Key(kid) => match self.known.peek_mut(kid) {
                 Some(slot) => slot.renew(term),
@@ -250,7 +239,7 @@ impl Memory {
             },
             Subject::Set => self.set.renew(term),
         };
-        if renewed { Ok(Learnt::Unchanged(term)) } else { Err(Failure::Status(304)) }
+        if renewed { Ok(Learnt::Unchanged(validity)) } else { Err(Failure::Status(304)) }
     }
 
     fn learn_one<'a>(&mut self, kid: &Kid, answer: &Answer<'a>, span: Span) -> Result<Learnt<'a>, Failure> {
@@ -259,13 +248,15 @@ impl Memory {
         if let OneKey::Unusable(reason) = &said {
             warn!("{} {kid} cannot be used: {reason}", self.ring);
         }
-        let term = match said {
-            OneKey::Document(_) => self.term_of(answer, span),
-            _ => span.term(self.keys.negative_max_age),
+        let lifetime = match said {
+            OneKey::Document(_) => Lifetime::Positive(answer.stated_freshness()),
+            OneKey::Unusable(_) | OneKey::Unknown | OneKey::Deleted => Lifetime::Negative,
         };
+        let validity = self.validity(lifetime, span);
+        let term = validity.term(&self.keys);
         let share = share_of(&said, answer);
         self.put(kid, Held::from(said), answer.etag.unwrap_or_default(), term);
-        Ok(Learnt::New { term, share })
+        Ok(Learnt::New { validity, fresh_until: term.fresh_until, share })
     }
 
     fn put(&mut self, kid: &Kid, held: Held, etag: &[u8], term: Term) {
@@ -282,20 +273,20 @@ impl Memory {
 
     fn learn_set<'a>(&mut self, answer: &Answer<'a>, span: Span) -> Result<Learnt<'a>, Failure> {
         let set = answer.set(self.provenance(), self.keys.max_entries)?;
-        for (kid, reason) in &set.dropped {
-            match kid {
-                Some(kid) => warn!("key {kid} of the set cannot be used: {reason}"),
-                None => warn!("a key of the set without a usable name: {reason}"),
-            }
+        if !set.dropped.is_empty() {
+            warn!("keys of the set cannot be used: {}", DropList(&set.dropped));
         }
-        let term = self.term_of(answer, span);
+        let validity = self.validity(Lifetime::Positive(answer.stated_freshness()), span);
+        let term = validity.term(&self.keys);
         let body = answer.body.filter(|_| !set.holds_secrets);
         self.set.fill(held_keys(set.keys), answer.etag.unwrap_or_default(), term);
-        Ok(Learnt::New { term, share: body.map(|body| Share { status: 200, body, refusal: false }) })
+        let share = body.map(|body| Share { status: 200, body, refusal: false });
+        Ok(Learnt::New { validity, fresh_until: term.fresh_until, share })
     }
 
-    /// Takes what another worker has learnt, if it is newer than what is held. False if it cannot be read.
-    pub(super) fn adopt(&mut self, subject: &Subject, record: &Record<'_>) -> bool {
+    /// Takes what another worker has learnt, and holds it by the bounds of this configuration. `None` if it cannot be
+    /// read.
+    pub(super) fn adopt(&mut self, subject: &Subject, record: &Record<'_>) -> Option<Term> {
         let answer = Answer {
             status: record.status,
             cache_control: &[],
@@ -303,9 +294,7 @@ impl Memory {
             etag: Some(record.etag),
             body: Some(record.body),
         };
-        let keys = &self.keys;
-        let longest = record.term.answered_at.saturating_add(keys.max_age_limit.max(keys.max_age));
-        let term = Term { fresh_until: record.term.fresh_until.min(longest), ..record.term };
+        let term = record.validity.term(&self.keys);
         match subject {
             Subject::Key(kid) => {
                 let held = match record.status {
@@ -315,7 +304,7 @@ impl Memory {
                         // Whatever other workers say, this one believes no secret from a place that all can read.
                         let provenance = Provenance { default_owner: None, symmetric: false, ..self.provenance() };
                         match answer.one_key(kid, provenance) {
-                            Ok(OneKey::Unusable(_)) | Err(_) => return false,
+                            Ok(OneKey::Unusable(_)) | Err(_) => return None,
                             Ok(said) => Held::from(said),
                         }
                     }
@@ -324,10 +313,10 @@ impl Memory {
             }
             Subject::Set => match answer.set(self.provenance(), self.keys.max_entries) {
                 Ok(set) => self.set.fill(held_keys(set.keys), record.etag, term),
-                Err(_) => return false,
+                Err(_) => return None,
             },
         }
-        true
+        Some(term)
     }
 
     /// Remembers that there is no answer about `subject`: how often in a row, and when to ask again.

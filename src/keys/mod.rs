@@ -10,11 +10,13 @@ mod resolver;
 mod rings;
 mod shared;
 mod slot;
+mod waiters;
 
-pub use fetches::{Consultation, FetchId, KeyRequest, SharedView, Ticked, WaiterId, Write};
+pub use fetches::{Consultation, FetchId, KeyRequest, Progress, SharedView, WaiterId, Write};
 pub use resolver::Resolver;
 pub use rings::Rings;
 pub use shared::Places;
+pub use waiters::Wake;
 
 use crate::denial::{Denial, KeyRefusal};
 use crate::jose::jwk::{Key, Ring};
@@ -72,7 +74,7 @@ impl Resolution {
 }
 
 /// What a request to the key service is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Subject {
     Key(Kid),
     Set,

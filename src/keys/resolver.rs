@@ -1,14 +1,16 @@
 //! Questions and answers about keys of one kind: who waits for what, who is asked, and who asks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::answer::{Answer, MAX_DOCUMENT_BYTES, MAX_SET_BYTES};
-use super::fetches::{Consultation, FetchId, KeyRequest, SharedView, Ticked, WaiterId, Write};
+use super::fetches::{Consultation, FetchId, KeyRequest, Progress, SharedView, WaiterId, Write};
 use super::jitter::Jitter;
-use super::memory::{Learnt, Lookup, Memory, Span};
+use super::memory::{Learnt, Lookup, Memory};
 use super::shared::{Note, Places, Record, SourceId, Topic};
+use super::slot::Span;
+use super::waiters::{Waiters, Wake};
 use super::{KeyCache, Resolution, Subject};
 use crate::bucket::Bucket;
 use crate::clock::Now;
@@ -28,24 +30,30 @@ const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// How long past its freshness an answer that cannot be shared keeps workers from taking turns.
 const UNSHARED_MARGIN: Duration = Duration::from_secs(3600);
 
+/// The least time that a request gets which is sent again: the host takes less than a millisecond for no limit.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
+
 /// Holds the keys of one kind and one configuration in one worker.
+///
+/// The work of each call is bounded, however many requests wait: waiters are indexed by their fetch, and what ends for many
+/// at once is handed out by [`Self::poll`] in pieces.
 #[derive(Debug)]
 pub struct Resolver {
     ring: Ring,
     memory: Memory,
     source: Option<SourceId>,
-    fetches: BTreeMap<FetchId, Fetch>,
-    under_way: BTreeMap<Subject, FetchId>,
-    /// Not looked at yet.
+    fetches: HashMap<FetchId, Fetch>,
+    under_way: HashMap<Subject, FetchId>,
+    /// Fetches that were not sent yet, the oldest first.
+    unsent: BTreeSet<FetchId>,
+    /// Not looked at yet. A fetch that has ended meanwhile stays in its queue until it is met there.
     queue: VecDeque<FetchId>,
     /// About names that are new; the bucket holds them back.
     newcomers: VecDeque<FetchId>,
     /// Put back until the next tick.
-    deferred: Vec<FetchId>,
+    deferred: VecDeque<FetchId>,
     bucket: Bucket,
-    waiting: BTreeMap<WaiterId, Subject>,
-    /// Whose wait is over and who have not asked again yet: in the order in which they will.
-    returning: VecDeque<WaiterId>,
+    waiters: Waiters,
     counters: Counters,
     next_fetch: u64,
 }
@@ -56,8 +64,10 @@ struct Fetch {
     topic: Topic,
     newcomer: bool,
     since: Duration,
-    /// When the host got it; the answer, or its absence, will come.
+    /// When the host first got it; the answer, or its absence, will come.
     sent_at: Option<Duration>,
+    /// It was sent twice, or is about to be.
+    repeated: bool,
 }
 
 impl Resolver {
@@ -68,21 +78,21 @@ impl Resolver {
             ring,
             source: SourceId::of(&keys),
             memory: Memory::new(ring, keys, native, Jitter::new(seed)),
-            fetches: BTreeMap::new(),
-            under_way: BTreeMap::new(),
+            fetches: HashMap::new(),
+            under_way: HashMap::new(),
+            unsent: BTreeSet::new(),
             queue: VecDeque::new(),
             newcomers: VecDeque::new(),
-            deferred: Vec::new(),
+            deferred: VecDeque::new(),
             bucket: Bucket::new(NEWCOMER_BURST, NEWCOMER_INTERVAL),
-            waiting: BTreeMap::new(),
-            returning: VecDeque::new(),
+            waiters: Waiters::default(),
             counters: Counters::default(),
             next_fetch: 0,
         }
     }
 
-    /// Looks `kid` up. After [`Resolution::Wait`], `waiter` is named by [`Self::on_answer`], [`Self::consult`] or
-    /// [`Self::on_tick`], or leaves by [`Self::forget`].
+    /// Looks `kid` up. After [`Resolution::Wait`], `waiter` is woken by [`Self::poll`] or [`Self::wake`], or leaves by
+    /// [`Self::forget`].
     pub fn resolve(&mut self, kid: &Kid, waiter: WaiterId, now: Now) -> Resolution {
         self.find(kid, waiter, now).0
     }
@@ -98,8 +108,7 @@ impl Resolver {
             }
             Lookup::Absent { newcomer } => (self.wait(kid, waiter, now, newcomer), KeyCache::Miss),
         };
-        if let Some(at) = self.returning.iter().position(|returning| *returning == waiter) {
-            self.returning.remove(at);
+        if self.waiters.was_woken(waiter) {
             return (resolution, KeyCache::Miss);
         }
         self.counters.event(match (cache, &resolution) {
@@ -111,80 +120,72 @@ impl Resolver {
         (resolution, cache)
     }
 
-    /// Has somebody wait for `kid`, if there is room.
+    /// Has `waiter` wait for `kid`, if there is room.
     fn wait(&mut self, kid: &Kid, waiter: WaiterId, now: Now, newcomer: bool) -> Resolution {
         let subject = self.memory.subject(kid);
         let max_waiting = self.memory.keys().max_waiting;
-        if self.waiting.len() >= max_waiting && !self.waiting.contains_key(&waiter) {
-            // Who comes later may find the key. New names are not asked about for nobody, unless nobody may wait.
+        if self.waiters.len() >= max_waiting && !self.waiters.contains(waiter) {
+            // Later requests may find the key. Unknown kids are fetched only while a request waits for them, unless no
+            // request may wait at all.
             if !newcomer || max_waiting == 0 {
                 self.ask(subject, now, newcomer);
             }
             return Resolution::Refused(Denial::TooManyWaiting { retry_after: 1 });
         }
-        self.ask(subject.clone(), now, newcomer);
-        self.waiting.insert(waiter, subject);
+        if let Some(fetch) = self.ask(subject, now, newcomer) {
+            self.waiters.wait(waiter, fetch);
+        }
         Resolution::Wait
     }
 
-    /// Queues a request unless one about the same subject is under way.
-    fn ask(&mut self, subject: Subject, now: Now, newcomer: bool) {
-        let Some(source) = self.source else { return };
-        if self.under_way.contains_key(&subject) {
-            return;
+    /// The fetch about `subject`: the one that is under way, or a new one.
+    fn ask(&mut self, subject: Subject, now: Now, newcomer: bool) -> Option<FetchId> {
+        if let Some(id) = self.under_way.get(&subject) {
+            return Some(*id);
         }
-        let topic = Topic::new(source, subject.kid());
+        let topic = Topic::new(self.source?, subject.kid());
         let id = FetchId { ring: self.ring, number: self.next_fetch };
         self.next_fetch = self.next_fetch.wrapping_add(1);
         self.under_way.insert(subject.clone(), id);
-        self.fetches.insert(id, Fetch { subject, topic, newcomer, since: now.monotonic, sent_at: None });
+        let fetch = Fetch { subject, topic, newcomer, since: now.monotonic, sent_at: None, repeated: false };
+        self.fetches.insert(id, fetch);
+        self.unsent.insert(id);
         // New names as well: another worker may have the answer. Only to be sent do they need a token.
         self.queue.push_back(id);
+        Some(id)
     }
 
-    /// Requests about unknown names that nobody waits for any more are not worth a token.
-    fn drop_abandoned_newcomers(&mut self) {
-        while let Some(id) = self.newcomers.front().copied() {
-            if self.fetches.get(&id).is_some_and(|fetch| self.is_awaited(&fetch.subject)) {
-                return;
-            }
-            self.finish(id);
-            self.newcomers.pop_front();
-        }
+    /// Whether a request waits for `fetch`, or none ever may.
+    fn is_awaited(&self, fetch: FetchId) -> bool {
+        self.memory.keys().max_waiting == 0 || self.waiters.has(fetch)
     }
 
-    /// Whether anybody waits for `subject`, or nobody ever may.
-    fn is_awaited(&self, subject: &Subject) -> bool {
-        self.memory.keys().max_waiting == 0 || self.waiting.values().any(|waits_for| waits_for == subject)
-    }
-
-    fn request(&self, id: FetchId) -> Option<KeyRequest> {
-        let Fetch { subject, topic, .. } = self.fetches.get(&id)?;
-        let (path, max_body_bytes) = match (&self.source()?.path, subject) {
+    fn request(&self, id: FetchId, now: Now) -> Option<KeyRequest> {
+        let Fetch { subject, topic, sent_at, .. } = self.fetches.get(&id)?;
+        let source = self.source()?;
+        let (path, max_body_bytes) = match (&source.path, subject) {
             (path, Subject::Key(kid)) => (path.for_kid(kid), MAX_DOCUMENT_BYTES),
             (KeyPath::Set(path) | KeyPath::OneKey(path, _), Subject::Set) => (path.to_string(), MAX_SET_BYTES),
         };
         let if_none_match = self.memory.etag(subject).map(str::to_owned);
+        let elapsed = sent_at.map_or(Duration::ZERO, |sent_at| now.monotonic.saturating_sub(sent_at));
+        let timeout = source.timeout.saturating_sub(elapsed).max(LEAST_TIMEOUT);
         // Only public keys are written where every plugin of the VM could read them.
         let places = (self.ring == Ring::Access).then(|| Places::of(*topic, subject.kid()));
-        Some(KeyRequest { id, path, if_none_match, max_body_bytes, places })
+        Some(KeyRequest { id, path, if_none_match, max_body_bytes, timeout, places })
     }
 
     fn subject(&self, id: FetchId) -> Option<(Subject, Topic)> {
         self.fetches.get(&id).map(|fetch| (fetch.subject.clone(), fetch.topic))
     }
 
-    /// Ends a request; returns those who waited for it.
-    fn finish(&mut self, id: FetchId) -> Vec<WaiterId> {
-        let Some(Fetch { subject, .. }) = self.fetches.remove(&id) else { return Vec::new() };
-        self.under_way.remove(&subject);
-        let waits = |(waiter, waits_for): (&WaiterId, &Subject)| (*waits_for == subject).then_some(*waiter);
-        let ready: Vec<WaiterId> = self.waiting.iter().filter_map(waits).collect();
-        for waiter in &ready {
-            self.waiting.remove(waiter);
-            self.returning.push_back(*waiter);
+    /// Ends a fetch; its waiters are woken by [`Self::poll`].
+    fn finish(&mut self, id: FetchId, wake: Wake) {
+        if let Some(Fetch { subject, .. }) = self.fetches.remove(&id) {
+            self.under_way.remove(&subject);
+            self.unsent.remove(&id);
+            self.waiters.end(id, wake);
         }
-        ready
     }
 
     /// The key service, if there is one.
@@ -197,9 +198,14 @@ impl Resolver {
         !self.queue.is_empty() || (!self.newcomers.is_empty() && self.bucket.has(now.monotonic))
     }
 
-    /// Whether requests can only be sent at a later [`Self::on_tick`].
+    /// Whether a request can only be sent at a later [`Self::on_tick`], or [`Self::poll`] has something to do.
     pub fn needs_tick(&self) -> bool {
-        !self.queue.is_empty() || !self.newcomers.is_empty() || !self.deferred.is_empty()
+        !self.queue.is_empty() || !self.unsent.is_empty() || self.has_woken()
+    }
+
+    /// Whether [`Self::poll`] has waiters to wake, however late it is.
+    pub fn has_woken(&self) -> bool {
+        self.waiters.any_ended()
     }
 
     /// The next request that may be sent. [`Self::consult`] must be asked about it at once; if that says so, it is sent
@@ -208,16 +214,10 @@ impl Resolver {
         loop {
             let id = match self.queue.pop_front() {
                 Some(id) => id,
-                None => {
-                    self.drop_abandoned_newcomers();
-                    if !self.bucket.has(now.monotonic) {
-                        return None;
-                    }
-                    self.newcomers.pop_front()?
-                }
+                None if self.bucket.has(now.monotonic) => self.newcomers.pop_front()?,
+                None => return None,
             };
-            // A request that has expired meanwhile stays in its queue until it is met here.
-            if let Some(request) = self.request(id) {
+            if let Some(request) = self.request(id, now) {
                 return Some(request);
             }
         }
@@ -227,79 +227,86 @@ impl Resolver {
     pub fn put_back(&mut self, id: FetchId) {
         if let Some(fetch) = self.fetches.get_mut(&id) {
             fetch.sent_at = None;
-            self.deferred.push(id);
+            self.unsent.insert(id);
+            self.deferred.push_back(id);
         }
     }
 
     /// Decides what to do about a request that [`Self::next_request`] gave, by what other workers have left; without
     /// shared data, by an empty view.
     pub fn consult(&mut self, id: FetchId, shared: SharedView<'_>, now: Now) -> Consultation {
-        let Some((subject, topic)) = self.subject(id) else { return Consultation::Answered(Vec::new()) };
+        let Some((subject, topic)) = self.subject(id) else { return Consultation::Answered };
         let monotonic = now.monotonic;
         let held = self.memory.term(&subject).map(|term| term.asked_at);
         if let Some(record) = newest(shared, topic, held, monotonic)
-            && self.memory.adopt(&subject, &record)
-            && monotonic < record.term.fresh_until
-            && !record.term.ends_soon(monotonic)
+            && let Some(term) = self.memory.adopt(&subject, &record)
+            && monotonic < term.fresh_until
+            && !term.ends_soon(monotonic)
         {
-            return Consultation::Answered(self.finish(id));
+            self.finish(id, Wake::LookUp);
+            return Consultation::Answered;
         }
+        let awaited = self.is_awaited(id);
+        let Some(fetch) = self.fetches.get_mut(&id) else { return Consultation::Answered };
         let horizon = monotonic.saturating_add(Duration::from_secs(120));
         let alone = match shared.note.and_then(|bytes| Note::decode(bytes, topic, horizon)) {
-            Some(Note::Asking { until }) if monotonic < until => {
-                if let Some(fetch) = self.fetches.get_mut(&id) {
-                    fetch.newcomer = false;
-                }
-                self.deferred.push(id);
+            // The note of a request that is sent again is this worker's own.
+            Some(Note::Asking { until }) if monotonic < until && fetch.sent_at.is_none() => {
+                fetch.newcomer = false;
+                self.deferred.push_back(id);
                 return Consultation::Later;
             }
             Some(Note::Failed { retry_at, failures }) if monotonic < retry_at => {
                 self.memory.fail_until(&subject, failures, retry_at);
-                return Consultation::Answered(self.finish(id));
+                self.finish(id, Wake::LookUp);
+                return Consultation::Answered;
             }
             Some(note @ Note::Unshared { until }) if monotonic < until => Some(note),
             _ => None,
         };
-        let in_vain = !self.is_awaited(&subject);
-        let Some(fetch) = self.fetches.get_mut(&id) else { return Consultation::Answered(Vec::new()) };
-        if fetch.newcomer && in_vain {
-            return Consultation::Answered(self.finish(id));
+        if fetch.newcomer && !awaited {
+            self.finish(id, Wake::LookUp);
+            return Consultation::Answered;
         }
         if fetch.newcomer && !self.bucket.take(monotonic) {
             self.newcomers.push_back(id);
             return Consultation::Later;
         }
         fetch.newcomer = false;
-        fetch.sent_at = Some(monotonic);
+        let sent_at = *fetch.sent_at.get_or_insert(monotonic);
+        self.unsent.remove(&id);
         let timeout = self.source().map(|source| source.timeout).unwrap_or_default();
-        let until = monotonic.saturating_add(timeout).saturating_add(LEASE_MARGIN);
+        let until = sent_at.saturating_add(timeout).saturating_add(LEASE_MARGIN);
         let note = alone.unwrap_or(Note::Asking { until }).encode(topic);
         let conditional = shared.answer.and_then(|bytes| Record::decode(bytes, topic, monotonic)).is_some();
         Consultation::Ask { note, conditional }
     }
 
-    /// Takes the answer to request `id`, `None` if none came. Returns those who waited for it: each asks again with
-    /// [`Self::resolve`]; and what to leave for other workers, given what stands there. An answer that is not expected
-    /// changes nothing.
+    /// Takes the answer to request `id`, `None` if none came. [`Self::poll`] wakes those who waited for it. Returns what
+    /// to leave for other workers, given what stands there. An answer that is not expected changes nothing.
     pub fn on_answer(
         &mut self,
         id: FetchId,
         answer: Option<Answer<'_>>,
         shared: SharedView<'_>,
         now: Now,
-    ) -> (Vec<WaiterId>, Vec<Write>) {
-        let Some((subject, topic)) = self.subject(id) else { return (Vec::new(), Vec::new()) };
+    ) -> Vec<Write> {
+        let Some((subject, topic)) = self.subject(id) else { return Vec::new() };
+        if self.repeats(id, answer.as_ref(), now) {
+            return Vec::new();
+        }
         let asked_at = self.fetches.get(&id).and_then(|fetch| fetch.sent_at).unwrap_or(now.monotonic);
         if answer.is_some() {
             let took = now.monotonic.saturating_sub(asked_at).as_millis();
             self.counters.fetch_took(u32::try_from(took).unwrap_or(u32::MAX));
         }
         if let Some(record) = newest(shared, topic, Some(asked_at), now.monotonic)
-            && self.memory.adopt(&subject, &record)
+            && self.memory.adopt(&subject, &record).is_some()
         {
             // The answer is late: another worker has asked since, and was answered.
             self.counters.event(if answer.is_some() { Event::FetchSuccess } else { Event::FetchFailure });
-            return (self.finish(id), Vec::new());
+            self.finish(id, Wake::LookUp);
+            return Vec::new();
         }
         let etag = answer.and_then(|answer| answer.etag).unwrap_or_default();
         let places = Places::of(topic, subject.kid());
@@ -310,55 +317,82 @@ impl Resolver {
         self.counters.event(if failed { Event::FetchFailure } else { Event::FetchSuccess });
         match learnt {
             Learnt::Failure { failures, retry_at } => note = Note::Failed { retry_at, failures }.encode(topic),
-            Learnt::Unchanged(term) => {
+            Learnt::Unchanged(validity) => {
                 // The body is not kept, but the record that it came with may still be there.
                 if let Some(record) = shared.answer.and_then(|bytes| Record::decode(bytes, topic, now.monotonic)) {
-                    let renewed = Record { term, ..record };
+                    let renewed = Record { validity, ..record };
                     writes.extend(renewed.encode().map(|content| Write { place: places.answer, content }));
                 }
             }
-            Learnt::New { term, share: Some(share) } => {
+            Learnt::New { validity, share: Some(share), .. } => {
                 let place = if share.refusal { places.refusal.unwrap_or(places.answer) } else { places.answer };
-                let record = Record { topic, term, status: share.status, etag, body: share.body };
+                let record = Record { topic, validity, status: share.status, etag, body: share.body };
                 writes.extend(record.encode().map(|content| Write { place, content }));
             }
-            Learnt::New { term, share: None } => {
+            Learnt::New { fresh_until, share: None, .. } => {
                 // The others need not take turns for what they cannot get from each other.
-                note = Note::Unshared { until: term.fresh_until.saturating_add(UNSHARED_MARGIN) }.encode(topic);
+                note = Note::Unshared { until: fresh_until.saturating_add(UNSHARED_MARGIN) }.encode(topic);
             }
         }
         writes.push(Write { place: places.note, content: note });
-        (self.finish(id), writes)
+        self.finish(id, Wake::LookUp);
+        writes
     }
 
-    /// Time has passed. Ends requests that were not sent within the time-out.
-    pub fn on_tick(&mut self, now: Now) -> Ticked {
+    /// Whether the request is sent again in place of being taken for a failure: the key service may have closed the kept
+    /// connection that it was sent on. Once, at once, and within what is left of the time-out.
+    fn repeats(&mut self, id: FetchId, answer: Option<&Answer<'_>>, now: Now) -> bool {
         let timeout = self.source().map(|source| source.timeout).unwrap_or_default();
-        let late = |fetch: &Fetch| fetch.sent_at.is_none() && now.monotonic.saturating_sub(fetch.since) >= timeout;
-        let expired: Vec<(FetchId, bool)> =
-            self.fetches.iter().filter(|(_, fetch)| late(fetch)).map(|(id, fetch)| (*id, fetch.newcomer)).collect();
-        self.queue.extend(self.deferred.drain(..));
-        let mut ticked = Ticked::default();
-        for (id, newcomer) in expired {
-            if newcomer {
-                // The key service was never asked, so nothing is learnt about it.
-                let turned_away = self.finish(id);
-                self.returning.retain(|waiter| !turned_away.contains(waiter));
-                ticked.turned_away.extend(turned_away);
-            } else {
-                if let Some((subject, _)) = self.subject(id) {
-                    self.memory.fail(&subject, now.monotonic);
-                }
-                ticked.ready.extend(self.finish(id));
-            }
+        let Some(fetch) = self.fetches.get_mut(&id) else { return false };
+        let in_time = fetch.sent_at.is_some_and(|sent_at| now.monotonic < sent_at.saturating_add(timeout));
+        let again = !fetch.repeated && in_time && answer.is_none_or(Answer::ended_early);
+        if again {
+            fetch.repeated = true;
+            self.queue.push_front(id);
         }
-        ticked
+        again
     }
 
-    /// `waiter` has gone away. An answer that comes for it alone is still remembered.
+    /// Time has passed: requests that were put back may be sent.
+    pub fn on_tick(&mut self) {
+        self.queue.append(&mut self.deferred);
+    }
+
+    /// One piece of work that is due, if there is any: to be called until there is none, now or in a later callback.
+    pub fn poll(&mut self, now: Now) -> Option<Progress> {
+        if let Some((waiter, wake)) = self.waiters.next() {
+            return Some(Progress::Woken(waiter, wake));
+        }
+        let timeout = self.source().map(|source| source.timeout).unwrap_or_default();
+        let oldest = *self.unsent.first()?;
+        let Fetch { subject, newcomer, since, .. } = self.fetches.get(&oldest)?;
+        if now.monotonic.saturating_sub(*since) < timeout {
+            return None;
+        }
+        if *newcomer {
+            // The key service was never asked, so nothing is learnt about it.
+            self.finish(oldest, Wake::TurnedAway);
+        } else {
+            self.memory.fail(subject, now.monotonic);
+            self.finish(oldest, Wake::LookUp);
+        }
+        Some(Progress::Expired)
+    }
+
+    /// Wakes `waiter`, if the fetch that it waits for has ended.
+    pub fn wake(&mut self, waiter: WaiterId) -> Option<Wake> {
+        self.waiters.take(waiter)
+    }
+
+    /// `waiter` has gone away. An answer that comes for it alone is still remembered. An unknown kid that is not asked
+    /// about yet is not worth a request any more.
     pub fn forget(&mut self, waiter: WaiterId) {
-        self.waiting.remove(&waiter);
-        self.returning.retain(|returning| *returning != waiter);
+        let abandoned = self.waiters.forget(waiter).filter(|fetch| !self.is_awaited(*fetch));
+        if let Some(id) = abandoned
+            && self.fetches.get(&id).is_some_and(|fetch| fetch.newcomer)
+        {
+            self.finish(id, Wake::LookUp);
+        }
     }
 
     /// How many keys of the key service are held.
@@ -373,7 +407,7 @@ impl Resolver {
 
     /// How many requests wait.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiters.len()
     }
 }
 
@@ -381,6 +415,7 @@ impl Resolver {
 fn newest<'a>(shared: SharedView<'a>, topic: Topic, held: Option<Duration>, now: Duration) -> Option<Record<'a>> {
     let records = [shared.answer, shared.refusal].into_iter().flatten();
     let records = records.filter_map(|bytes| Record::decode(bytes, topic, now));
-    let newer = |record: &Record<'_>| held.is_none_or(|held| record.term.asked_at > held);
-    records.filter(newer).max_by_key(|record| record.term.asked_at)
+    let asked_at = |record: &Record<'_>| record.validity.span.asked_at;
+    let newer = |record: &Record<'_>| held.is_none_or(|held| asked_at(record) > held);
+    records.filter(newer).max_by_key(asked_at)
 }

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::fetches::{FetchId, KeyRequest, Ticked, WaiterId};
-use super::{KeyCache, Resolution, Resolver};
+use super::fetches::{FetchId, KeyRequest, Progress, WaiterId};
+use super::{KeyCache, Resolution, Resolver, Wake};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::jose::jwk::{AccessKey, Key, Ring};
@@ -87,6 +87,11 @@ impl Rings {
         self.all().any(|store| store.has_requests(now))
     }
 
+    /// Whether [`Self::poll`] has waiters to wake, however late it is.
+    pub fn has_woken(&mut self) -> bool {
+        self.all().any(|store| store.has_woken())
+    }
+
     /// Whether requests can only be sent at a later tick.
     pub fn needs_tick(&mut self) -> bool {
         self.all().any(|store| store.needs_tick())
@@ -98,13 +103,18 @@ impl Rings {
     }
 
     /// Time has passed; see [`Resolver::on_tick`].
-    pub fn on_tick(&mut self, now: Now) -> Ticked {
-        let mut all = Ticked::default();
-        for Ticked { ready, turned_away } in self.all().map(|store| store.on_tick(now)) {
-            all.ready.extend(ready);
-            all.turned_away.extend(turned_away);
-        }
-        all
+    pub fn on_tick(&mut self) {
+        self.all().for_each(Resolver::on_tick);
+    }
+
+    /// One piece of work that is due; see [`Resolver::poll`].
+    pub fn poll(&mut self, now: Now) -> Option<Progress> {
+        self.all().find_map(|store| store.poll(now))
+    }
+
+    /// Wakes `waiter`, if the fetch that it waits for has ended.
+    pub fn wake(&mut self, waiter: WaiterId) -> Option<Wake> {
+        self.all().find_map(|store| store.wake(waiter))
     }
 
     /// How many keys of the key services are held.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::slot::Term;
+use super::jitter::Cut;
+use super::slot::{Lifetime, Span, Validity};
 use crate::config::{KeyPath, Keys};
 use crate::jose::token::Kid;
 
@@ -23,7 +24,11 @@ const SET_PLACES: u32 = 8;
 pub(super) const MAX_SHARED_DOCUMENT: usize = 4 << 10;
 
 /// The first byte of everything that is written.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// How a record spells its [`Lifetime`].
+const NEGATIVE: u8 = 0;
+const UNSTATED: u8 = 1;
+const STATED: u8 = 2;
 /// How long after the time that a callback began with an answer may have come that it reads.
 const AFTER_NOW: Duration = Duration::from_secs(1);
 
@@ -125,7 +130,8 @@ impl Places {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record<'a> {
     pub(super) topic: Topic,
-    pub(super) term: Term,
+    /// What the answer says of its freshness, not how long some worker takes it for fresh: each has bounds of its own.
+    pub(super) validity: Validity,
     pub(super) status: u16,
     pub(super) etag: &'a [u8],
     pub(super) body: &'a [u8],
@@ -152,9 +158,22 @@ impl<'a> Record<'a> {
         let mut bytes = Vec::with_capacity(self.body.len().saturating_add(MAX_ETAG));
         bytes.push(VERSION);
         bytes.extend_from_slice(&self.topic.0);
-        push_time(&mut bytes, self.term.asked_at);
-        push_time(&mut bytes, self.term.answered_at);
-        push_time(&mut bytes, self.term.fresh_until);
+        let Validity { span: Span { asked_at, answered_at }, lifetime, cut } = self.validity;
+        push_time(&mut bytes, asked_at);
+        push_time(&mut bytes, answered_at);
+        bytes.push(match lifetime {
+            Lifetime::Negative => NEGATIVE,
+            Lifetime::Positive(None) => UNSTATED,
+            Lifetime::Positive(Some(_)) => STATED,
+        });
+        push_time(
+            &mut bytes,
+            match lifetime {
+                Lifetime::Positive(Some(stated)) => stated,
+                Lifetime::Positive(None) | Lifetime::Negative => Duration::ZERO,
+            },
+        );
+        bytes.extend_from_slice(&cut.0.to_le_bytes());
         bytes.extend_from_slice(&self.status.to_le_bytes());
         bytes.extend_from_slice(&u16::try_from(self.etag.len()).ok()?.to_le_bytes());
         bytes.extend_from_slice(self.etag);
@@ -168,16 +187,23 @@ impl<'a> Record<'a> {
         if rest.byte()? != VERSION || rest.array::<16>()? != topic.0 {
             return None;
         }
-        let term = Term { asked_at: rest.time()?, answered_at: rest.time()?, fresh_until: rest.time()? };
+        let span = Span { asked_at: rest.time()?, answered_at: rest.time()? };
         // Another worker may have been answered since this one has looked at the clock.
         let latest = now.saturating_add(AFTER_NOW);
-        if term.asked_at > term.answered_at || term.answered_at > latest || term.fresh_until < term.answered_at {
+        if span.asked_at > span.answered_at || span.answered_at > latest {
             return None;
         }
+        let lifetime = match (rest.byte()?, rest.time()?) {
+            (NEGATIVE, _) => Lifetime::Negative,
+            (UNSTATED, _) => Lifetime::Positive(None),
+            (STATED, stated) => Lifetime::Positive(Some(stated)),
+            _ => return None,
+        };
+        let validity = Validity { span, lifetime, cut: Cut(u16::from_le_bytes(rest.array()?)) };
         let status = u16::from_le_bytes(rest.array()?);
         let etag_len = u16::from_le_bytes(rest.array()?);
         let etag = rest.take(usize::from(etag_len))?;
-        Some(Self { topic, term, status, etag, body: rest.0 })
+        Some(Self { topic, validity, status, etag, body: rest.0 })
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::jitter::Cut;
+use crate::config::Keys;
+
 /// The first retry after a failure comes after this long; each further failure doubles it.
 pub(super) const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest time between retries.
@@ -26,6 +29,43 @@ struct Held<T> {
     value: T,
     etag: Box<[u8]>,
     term: Term,
+}
+
+/// When a request was sent and when its answer came. Monotonic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) asked_at: Duration,
+    pub(super) answered_at: Duration,
+}
+
+/// What an answer says of its freshness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lifetime {
+    /// The key is unknown or unusable: `keys.negative_max_age` counts.
+    Negative,
+    /// [`Answer::stated_freshness`](super::answer::Answer::stated_freshness).
+    Positive(Option<Duration>),
+}
+
+/// All that decides how long an answer is fresh, but the bounds of the configuration that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Validity {
+    pub(super) span: Span,
+    pub(super) lifetime: Lifetime,
+    /// The jitter.
+    pub(super) cut: Cut,
+}
+
+impl Validity {
+    /// From when to when an answer is fresh by the bounds of `keys`. Jitter only shortens.
+    pub(super) fn term(self, keys: &Keys) -> Term {
+        let Span { asked_at, answered_at } = self.span;
+        let freshness = match self.lifetime {
+            Lifetime::Negative => keys.negative_max_age,
+            Lifetime::Positive(stated) => self.cut.shorten(keys.freshness(stated), 10),
+        };
+        Term { asked_at, answered_at, fresh_until: answered_at.saturating_add(freshness) }
+    }
 }
 
 /// From when to when an answer is fresh.

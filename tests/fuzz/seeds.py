@@ -91,7 +91,7 @@ def configurations():
         "keys": {
             "cluster": "outbound|443||keys.example.com", "authority": "keys.example.com:8443", "path": "/v1/{kid}?a",
             "headers": {"x-api-key": "${TOKEN}$${"}, "timeout": "500ms", "max_age": "5m", "max_age_limit": "2h",
-            "stale_if_error": "0s", "negative_max_age": "10s", "refetch_interval": "1m", "max_entries": 100,
+            "min_age": "2s", "stale_if_error": "0s", "negative_max_age": "10s", "refetch_interval": "1m", "max_entries": 100,
             "max_waiting": 10, "issuer": "me", "audiences": ["urn:a"], "inline": inline,
         },
         "routes": [{"path": "/healthz", "service": "open"},
@@ -104,7 +104,7 @@ def configurations():
                      "cpix": {"audiences": ["urn:b"], "max_age": "1h", "versions": [1], "bind_content": True},
                      "signed_cpix": {"audiences": ["urn:b"]}},
         "allow_slow_algorithms": True, "access_log": "all", "clock_skew": "0.5s", "max_token_bytes": 256,
-        "max_body_bytes": 1024, "body_timeout": "1s", "report_only": True,
+        "max_body_bytes": 1024, "max_held_bytes": 1048576, "body_timeout": "1s", "report_only": True,
     })
     yield compact({
         "keys": {"cluster": "keys"},

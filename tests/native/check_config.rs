@@ -138,6 +138,8 @@ fn the_table_of_members_in_the_reference_says_what_the_schema_says() {
         // People write what is easiest to read: 1 KiB for 1024.
         let written = |text: &str| match text {
             "1024" => "1 KiB".to_owned(),
+            "1048576" => "1 MiB".to_owned(),
+            "1073741824" => "1 GiB".to_owned(),
             "8388608" => "8 MiB".to_owned(),
             "0s" => "0".to_owned(),
             other => spaced(other),

@@ -9,6 +9,7 @@ mod freshness;
 mod inline;
 mod model;
 mod outage;
+mod repeats;
 mod sets;
 mod sharing;
 mod stage;

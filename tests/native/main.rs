@@ -15,6 +15,7 @@ mod attack_list;
 mod check_config;
 mod corpus;
 mod cpix;
+mod crowd;
 mod decisions;
 mod edges;
 mod explain;

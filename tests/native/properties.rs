@@ -15,7 +15,7 @@ use mdrm_authz::authorizer::{Authorizer, Decision, Platform, Step};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{Consultation, SharedView, WaiterId};
+use mdrm_authz::keys::{Consultation, Progress, SharedView, WaiterId, Wake};
 use mdrm_authz::request::RequestHead;
 use serde_json::Value;
 
@@ -48,7 +48,8 @@ fn decide(configuration: &Value, authorization: &[u8], body: &[u8]) -> Decision 
     let asked = store.consult(request.id, SharedView::default(), now);
     assert!(matches!(asked, Consultation::Ask { .. }), "{asked:?}");
     let answer = Answer { status: 200, cache_control: &[], age: None, etag: None, body: Some(body) };
-    assert_eq!(store.on_answer(request.id, Some(answer), SharedView::default(), now).0, [WaiterId(1)]);
+    store.on_answer(request.id, Some(answer), SharedView::default(), now);
+    assert_eq!(store.poll(now), Some(Progress::Woken(WaiterId(1), Wake::LookUp)));
     match authorizer.resume(*waiting, now) {
         Step::Done(outcome) => outcome.decision,
         Step::Wait(_) => panic!("a request waits on and on"),

@@ -100,7 +100,7 @@ impl Proxy {
     /// The key service answers until nothing is asked for any more.
     fn keys_come(&mut self, id: WaiterId, body: &[u8]) -> Option<authorizer::Outcome> {
         while self.answer_all() {
-            if let Some(due) = self.requests.take_due_of(id)
+            if let Some(due) = self.requests.poll_one(id, self.now)
                 && let Some(outcome) = self.settle(id, due, body)
             {
                 return Some(outcome);
@@ -137,9 +137,8 @@ impl Proxy {
             let cache_control: Vec<&[u8]> = values.map(|(_, value)| value.as_bytes()).collect();
             let answer = Answer { status, cache_control: &cache_control, age: None, etag: None, body: Some(&body) };
             let answer = (!silent).then_some(answer);
-            let (woken, _) = store.on_answer(request.id, answer, SharedView::default(), self.now);
+            store.on_answer(request.id, answer, SharedView::default(), self.now);
             self.asked.push(request.path);
-            self.requests.on_keys(woken, self.now);
         }
         any
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mdrm_authz::metrics::{Counter, Event};
 use serde_json::{Value, json};
 
 use crate::proxy::{Outcome, Proxy};
@@ -118,4 +119,29 @@ fn attack_34_a_token_is_recognised_by_its_whole_text() {
         assert_ne!(say(&mut proxy, "/", &bad), "ok", "byte {at}");
     }
     assert_eq!(say(&mut proxy, "/", &good), "ok");
+}
+
+#[test]
+fn attack_81_a_token_whose_signature_was_right_is_verified_once_whatever_else_is_wrong_with_it() {
+    let key = SigningKey::generate("k", Alg::ES256);
+    let right = Token::new(&key);
+    for (token, code) in [
+        (right.clone().aged(3600), "MDRM-508"),
+        (right.clone().claim("exp", json!(NOW - 3600)), "MDRM-508"),
+        (right.clone().claim("nbf", json!(NOW + 3600)), "MDRM-511"),
+        (right.clone().audience("urn:other"), "MDRM-503"),
+        (right.claim("iss", json!("another")), "MDRM-505"),
+    ] {
+        let mut proxy = proxy(&key.jwk());
+        serve_for_an_hour(&mut proxy, &key.jwk());
+        let token = token.compact(NOW);
+        for _ in 0..5 {
+            assert_eq!(say(&mut proxy, "/", &token), code);
+        }
+        assert_eq!(proxy.take_counters().get(Counter::Event(Event::VerifiedInVm)), 1, "{code}");
+    }
+}
+
+fn serve_for_an_hour(proxy: &mut Proxy, document: &Value) {
+    proxy.instead = Some((document.to_string(), "max-age=3600".to_owned()));
 }

@@ -13,8 +13,8 @@ mod properties;
 use mdrm_authz::denial::{Denial, KeyRefusal, TunnelFault};
 use mdrm_authz::jose::json::Object;
 use mdrm_authz::jose::jwe::{Plaintext, UntrustedJwe};
-use mdrm_authz::jose::jwk::Unusable;
 use mdrm_authz::jose::master_key::MasterKey as Opener;
+use mdrm_authz::jose::unusable::Unusable;
 use mdrm_authz::tunnel::TunnelRequest;
 use serde_json::Value;
 

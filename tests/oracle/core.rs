@@ -68,5 +68,6 @@ impl Core {
             let answer = Answer { status, cache_control: &[], age: None, etag: None, body: Some(body) };
             store.on_answer(request.id, Some(answer), SharedView::default(), now);
         }
+        while self.authorizer.keys().poll(now).is_some() {}
     }
 }

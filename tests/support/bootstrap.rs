@@ -118,6 +118,11 @@ impl Setup {
         self
     }
 
+    /// The module with test switches, which measures its longest callback.
+    pub fn measure_callbacks(&mut self) {
+        self.module = "MDRM_WASM_TEST_SWITCHES";
+    }
+
     /// One listener more.
     #[must_use]
     pub fn listener(mut self, listener: Listener) -> Setup {

@@ -24,6 +24,13 @@ pub struct Connection {
 /// A request under way. Its stream is reset when this is dropped.
 pub struct Pending(JoinHandle<bool>);
 
+impl Pending {
+    /// Whether the head of the answer has come, or none will.
+    pub fn is_answered(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
 impl Drop for Pending {
     fn drop(&mut self) {
         self.0.abort();

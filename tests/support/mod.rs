@@ -20,6 +20,7 @@
 pub mod bootstrap;
 pub mod client;
 pub mod codes;
+pub mod crowd;
 pub mod documents;
 pub mod envoy;
 pub mod exchange;

@@ -35,6 +35,7 @@ pub(crate) fn effective(config: &Config) -> Value {
         "clock_skew": duration(config.clock_skew),
         "max_token_bytes": config.max_token_bytes,
         "max_body_bytes": config.max_body_bytes,
+        "max_held_bytes": config.max_held_bytes,
         "body_timeout": duration(config.body_timeout),
         "upstream": {
             "forward_token": upstream.forward_token,
@@ -67,6 +68,7 @@ fn keys(keys: &Keys) -> Value {
     let members = json!({
         "max_age": duration(keys.max_age),
         "max_age_limit": duration(keys.max_age_limit),
+        "min_age": duration(keys.min_age),
         "stale_if_error": duration(keys.stale_if_error),
         "negative_max_age": duration(keys.negative_max_age),
         "refetch_interval": duration(keys.refetch_interval),

@@ -24,10 +24,11 @@ fn timeout(keys: &Keys) -> Option<Duration> {
 #[test]
 fn durations_have_bounds() {
     type Get = fn(&Config) -> Option<Duration>;
-    let members: [(&str, u64, u64, Get); 15] = [
+    let members: [(&str, u64, u64, Get); 16] = [
         ("keys.timeout", 1, MINUTE, |config| config.keys.source.as_ref().map(|source| source.timeout)),
         ("keys.max_age", SECOND, DAY, |config| Some(config.keys.max_age)),
         ("keys.max_age_limit", SECOND, DAY, |config| Some(config.keys.max_age_limit)),
+        ("keys.min_age", SECOND, HOUR, |config| Some(config.keys.min_age)),
         ("keys.stale_if_error", 0, DAY, |config| Some(config.keys.stale_if_error)),
         ("keys.negative_max_age", SECOND, HOUR, |config| Some(config.keys.negative_max_age)),
         ("keys.refetch_interval", SECOND, HOUR, |config| Some(config.keys.refetch_interval)),
@@ -56,11 +57,12 @@ fn durations_have_bounds() {
 #[test]
 fn numbers_have_bounds() {
     type Get = fn(&Config) -> Option<usize>;
-    let members: [(&str, u64, u64, Get); 6] = [
+    let members: [(&str, u64, u64, Get); 7] = [
         ("keys.max_entries", 1, 100_000, |config| Some(config.keys.max_entries)),
         ("keys.max_waiting", 0, 100_000, |config| Some(config.keys.max_waiting)),
         ("max_token_bytes", 256, 65_536, |config| Some(config.max_token_bytes)),
         ("max_body_bytes", 1024, 8 * 1024 * 1024, |config| Some(config.max_body_bytes)),
+        ("max_held_bytes", 1 << 20, 1 << 30, |config| Some(config.max_held_bytes)),
         ("session.keys.max_entries", 1, 100_000, |config| Some(config.session.as_ref()?.keys.max_entries)),
         ("trust_tunnel.keys.max_entries", 1, 100_000, |config| Some(config.tunnel.keys.as_ref()?.max_entries)),
     ];
@@ -158,4 +160,16 @@ fn durations_are_texts_with_a_unit() {
             assert!(line.contains("a duration such as"), "{bad}: {line}");
         }
     }
+}
+
+#[test]
+fn a_bound_is_not_below_another_one_that_it_must_hold() {
+    let mut configuration = with("keys.max_age_limit", json!("10s"));
+    configuration["keys"]["min_age"] = json!("11s");
+    let line = refuses("keys.min_age", &configuration);
+    assert!(line.contains("found 11s") && line.contains("max_age_limit"), "{line}");
+    let mut configuration = with("max_body_bytes", json!(2 << 20));
+    configuration["max_held_bytes"] = json!(1 << 20);
+    let line = refuses("max_held_bytes", &configuration);
+    assert!(line.contains("found 1048576") && line.contains("max_body_bytes"), "{line}");
 }

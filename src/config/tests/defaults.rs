@@ -25,6 +25,7 @@ fn the_smallest_configuration_gives_every_default() {
 
     assert_eq!(config.keys.max_age, seconds(10 * MINUTE));
     assert_eq!(config.keys.max_age_limit, seconds(HOUR));
+    assert_eq!(config.keys.min_age, seconds(1));
     assert_eq!(config.keys.stale_if_error, seconds(HOUR));
     assert_eq!(config.keys.negative_max_age, seconds(30));
     assert_eq!(config.keys.refetch_interval, seconds(30));
@@ -48,6 +49,7 @@ fn the_smallest_configuration_gives_every_default() {
     assert_eq!(config.clock_skew, seconds(5));
     assert_eq!(config.max_token_bytes, 8192);
     assert_eq!(config.max_body_bytes, 262_144);
+    assert_eq!(config.max_held_bytes, 16 * 1024 * 1024);
     assert_eq!(config.body_timeout, seconds(10));
     assert!(!config.bind_content);
     assert_eq!(*config.signed_cpix_audiences, ["urn:verimatrix:cpix".into()]);
@@ -95,7 +97,7 @@ fn a_default_may_be_written_out() {
     let defaults = json!({
         "keys": {
             "cluster": "keys", "authority": "keys", "path": "/keys/{kid}", "headers": {}, "timeout": "2s",
-            "max_age": "10m", "max_age_limit": "1h", "stale_if_error": "1h", "negative_max_age": "30s",
+            "max_age": "10m", "max_age_limit": "1h", "min_age": "1s", "stale_if_error": "1h", "negative_max_age": "30s",
             "refetch_interval": "30s",
             "max_entries": 10000, "max_waiting": 1000,
         },
@@ -111,6 +113,7 @@ fn a_default_may_be_written_out() {
         "clock_skew": "5s",
         "max_token_bytes": 8192,
         "max_body_bytes": 262144,
+        "max_held_bytes": 16777216,
         "body_timeout": "10s",
         "upstream": {"forward_token": false, "claim_headers": {}},
         "trust_tunnel": {"mode": "permissive"},
@@ -169,6 +172,7 @@ fn null_is_as_good_as_absent_where_a_member_may_be_absent() {
         "keys.path",
         "keys.timeout",
         "keys.max_age",
+        "keys.min_age",
         "keys.issuer",
         "keys.audiences",
         "keys.inline",
@@ -178,6 +182,7 @@ fn null_is_as_good_as_absent_where_a_member_may_be_absent() {
         "clock_skew",
         "max_token_bytes",
         "max_body_bytes",
+        "max_held_bytes",
         "body_timeout",
         "services.license.max_age",
         "services.cpix.audiences",

@@ -18,7 +18,7 @@ fn complete() -> Value {
         "keys": {
             "cluster": "outbound|443||keys.example.com", "authority": "keys.example.com:8443", "path": "/v1/{kid}",
             "headers": {"x-api-key": "${TOKEN}", "accept": "application/json"}, "timeout": "500ms", "max_age": "5m",
-            "max_age_limit": "2h", "stale_if_error": "0s", "negative_max_age": "10s", "refetch_interval": "1m",
+            "max_age_limit": "2h", "min_age": "2s", "stale_if_error": "0s", "negative_max_age": "10s", "refetch_interval": "1m",
             "max_entries": 100, "max_waiting": 10, "issuer": "me", "audiences": ["urn:a"],
             "inline": {"keys": [
                 {"kid": "s", "kty": "oct", "alg": "HS256", "k": secret},
@@ -36,7 +36,7 @@ fn complete() -> Value {
             "signed_cpix": {"audiences": ["urn:b"]},
         },
         "allow_slow_algorithms": true, "access_log": "all", "clock_skew": "0s", "max_token_bytes": 256,
-        "max_body_bytes": 1024, "body_timeout": "1s",
+        "max_body_bytes": 1024, "max_held_bytes": 1048576, "body_timeout": "1s",
         "upstream": {"forward_token": true, "payload_header": null, "claim_headers": {}},
         "session": null, "trust_tunnel": {"mode": "permissive", "keys": null}, "report_only": false,
     })

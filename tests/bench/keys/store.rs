@@ -8,7 +8,7 @@ use mdrm_authz::config::Config;
 use mdrm_authz::jose::jwk::Ring;
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{Consultation, KeyRequest, Resolution, Resolver, SharedView, Ticked, WaiterId};
+use mdrm_authz::keys::{Consultation, KeyRequest, Progress, Resolution, Resolver, SharedView, WaiterId};
 
 /// How long the key service takes for an answer.
 const LATENCY: Duration = Duration::from_millis(20);
@@ -51,6 +51,7 @@ impl Store {
         self.sent += 1;
         let answer = Answer { status: 200, cache_control: &[], age: None, etag: Some(b"\"v1\""), body: Some(&body) };
         self.resolver.on_answer(request.id, Some(answer), SharedView::default(), self.now());
+        assert_eq!(self.woken(), [WaiterId(0)]);
         assert!(self.has_key(kid));
     }
 
@@ -81,19 +82,29 @@ impl Store {
     /// waited.
     pub fn pass(&mut self, time: Duration) -> Vec<WaiterId> {
         self.at += time;
-        let Ticked { mut ready, turned_away } = self.resolver.on_tick(self.now());
-        ready.extend(turned_away);
+        self.resolver.on_tick();
+        let mut ready = self.woken();
         while let Some((due, request)) = self.callouts.pop_front() {
             if self.at < due {
                 self.callouts.push_front((due, request));
                 break;
             }
             let answer = Answer { status: 404, cache_control: &[], age: None, etag: None, body: Some(b"") };
-            let (waiters, _) = self.resolver.on_answer(request.id, Some(answer), SharedView::default(), self.now());
-            ready.extend(waiters);
+            self.resolver.on_answer(request.id, Some(answer), SharedView::default(), self.now());
+            ready.extend(self.woken());
         }
         self.send();
         ready
+    }
+
+    fn woken(&mut self) -> Vec<WaiterId> {
+        let mut woken = Vec::new();
+        while let Some(progress) = self.resolver.poll(self.now()) {
+            if let Progress::Woken(waiter, _) = progress {
+                woken.push(waiter);
+            }
+        }
+        woken
     }
 }
 

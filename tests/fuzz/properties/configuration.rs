@@ -66,6 +66,7 @@ fn check_bounds(config: &Config) {
     for keys in all_keys(config) {
         within(1, keys.max_age.as_secs(), 86_400);
         within(1, keys.max_age_limit.as_secs(), 86_400);
+        within(1, keys.min_age.as_secs(), keys.max_age_limit.as_secs().min(3_600));
         within(0, keys.stale_if_error.as_secs(), 86_400);
         within(1, keys.negative_max_age.as_secs(), 3_600);
         within(1, keys.refetch_interval.as_secs(), 3_600);
@@ -88,6 +89,8 @@ fn check_bounds(config: &Config) {
     within(0, config.clock_skew.as_secs(), 300);
     within(256, config.max_token_bytes as u64, 65_536);
     within(1_024, config.max_body_bytes as u64, 8 << 20);
+    within(1 << 20, config.max_held_bytes as u64, 1 << 30);
+    assert!(config.max_held_bytes >= config.max_body_bytes);
     within(1, config.body_timeout.as_secs(), 60);
     for session in config.session.iter() {
         within(1, session.lifetime.as_secs(), 3_600);

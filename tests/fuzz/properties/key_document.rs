@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mdrm_authz::jose::jwk::{Key, KeyDocument, KeySet, Provenance, Ring, Unusable};
+use mdrm_authz::jose::jwk::{Key, KeyDocument, KeySet, Provenance, Ring};
 use mdrm_authz::jose::token::Kid;
+use mdrm_authz::jose::unusable::{NotASet, Unusable};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -61,6 +62,11 @@ pub(super) fn text(members: &Members, name: &str) -> Option<String> {
     members.get(name).and_then(|value| serde_json::from_str(value.get()).ok())
 }
 
+/// Whether there is such a member; `null` says nothing.
+fn says(members: &Members, name: &str) -> bool {
+    members.get(name).is_some_and(|value| value.get() != "null")
+}
+
 fn check_key(input: &[u8], members: &Members, key: &Key, provenance: Provenance<'_>) {
     let status = text(members, "status");
     assert!(!members.contains_key("status") || status.as_deref() == Some("enabled"), "{status:?}");
@@ -71,12 +77,12 @@ fn check_key(input: &[u8], members: &Members, key: &Key, provenance: Provenance<
             assert_eq!(Some(&*access.owner), named.as_deref().or(provenance.default_owner));
             assert!(!access.owner.is_empty());
             for name in PRIVATE.into_iter().chain((kty != "oct").then_some("k")) {
-                assert!(!members.contains_key(name), "a public key with {name}");
+                assert!(!says(members, name), "a public key with {name}");
             }
             assert_eq!(access.verifying_key.is_secret(), kty == "oct");
             assert!(provenance.symmetric || !access.verifying_key.is_secret(), "a secret out of a set");
             let alg = access.verifying_key.alg().name();
-            assert!(!members.contains_key("alg") || text(members, "alg").as_deref() == Some(alg));
+            assert!(!says(members, "alg") || text(members, "alg").as_deref() == Some(alg));
             assert_eq!(access.fingerprint, <[u8; 32]>::from(Sha256::digest(input)));
             for signature in [&[][..], &[0; 32], &[1; 64], &[0; 64], &[0; 96], &[0; 132], &[0; 256], &[1; 512]] {
                 assert!(!access.verifying_key.verify(b"nobody has signed this", signature));
@@ -103,11 +109,16 @@ fn check_key(input: &[u8], members: &Members, key: &Key, provenance: Provenance<
 /// Alone in a set, a document means what it means as an answer.
 fn check_in_a_set(input: &[u8], own: Option<&Kid>, alone: &Result<KeyDocument, Unusable>, provenance: Provenance<'_>) {
     let set = [b"{\"keys\":[", input, b"]}"].concat();
-    let Ok(set) = KeySet::parse(&set, provenance) else {
-        // One level deeper, so that what is nested just deep enough alone is too deep here.
-        let nested = input.iter().filter(|byte| b"[{".contains(byte)).count() > 100;
-        assert!(alone.is_err() || own.is_none() || nested, "{alone:?} is not taken from a set");
-        return;
+    let set = match KeySet::parse(&set, provenance) {
+        Ok(set) => set,
+        // A set passes over a key of another purpose before it looks at the key's state.
+        Err(NotASet::NothingUsable { other_purpose: 1.., .. }) => return,
+        Err(_) => {
+            // One level deeper, so that what is nested just deep enough alone is too deep here.
+            let nested = input.iter().filter(|byte| b"[{".contains(byte)).count() > 100;
+            assert!(alone.is_err() || own.is_none() || nested, "{alone:?} is not taken from a set");
+            return;
+        }
     };
     // The text may close the array and open another one.
     if let ([(kid, document)], Ok(alone)) = (&*set.keys.iter().collect::<Vec<_>>(), alone) {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mdrm_authz::jose::jwk::{KeyDocument, KeySet, Provenance, Ring, Unusable};
+use mdrm_authz::jose::jwk::{KeyDocument, KeySet, Provenance, Ring};
 use mdrm_authz::jose::token::Kid;
+use mdrm_authz::jose::unusable::{Dropped, Unusable};
 use mdrm_authz::keys::answer::{Answer, Failure};
 use serde_json::value::RawValue;
 
@@ -34,11 +35,25 @@ pub fn check(input: &[u8]) -> bool {
     has_keys
 }
 
+/// Whether a key says, in a readable way, that it does not verify signatures.
+fn serves_another(members: &Members) -> bool {
+    let operations = members.get("key_ops").and_then(|value| serde_json::from_str::<Vec<String>>(value.get()).ok());
+    let unreadable =
+        |name: &str, readable: bool| !readable && members.get(name).is_some_and(|value| value.get() != "null");
+    let purpose = text(members, "use");
+    if unreadable("use", purpose.is_some()) {
+        return false;
+    }
+    purpose.is_some_and(|purpose| purpose != "sig")
+        || operations.is_some_and(|operations| operations.iter().all(|operation| operation != "verify"))
+}
+
 fn check_set(input: &[u8], set: &KeySet, provenance: Provenance<'_>) {
     let members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(input).expect("a set is a JSON object");
     let elements: Vec<Box<RawValue>> = serde_json::from_str(members["keys"].get()).expect("keys is an array");
+    // A key of another purpose is none of the set's.
     let name = |element: &RawValue| {
-        let members: Members = serde_json::from_str(element.get()).ok()?;
+        let members: Members = serde_json::from_str(element.get()).ok().filter(|members| !serves_another(members))?;
         text(&members, "kid").and_then(|kid| Kid::new(&kid))
     };
     let names: Vec<Option<Kid>> = elements.iter().map(|element| name(element)).collect();
@@ -60,14 +75,12 @@ fn check_set(input: &[u8], set: &KeySet, provenance: Provenance<'_>) {
     for kid in names.iter().flatten().filter(|kid| !set.keys.contains_key(kid)) {
         // One that repeats a member is dropped without its name.
         let dropped =
-            |(of, reason): &(Option<Kid>, Unusable)| of.as_ref() == Some(kid) || matches!(reason, Unusable::Json(_));
+            |dropped: &Dropped| dropped.kid.as_ref() == Some(kid) || matches!(dropped.reason, Unusable::Json(_));
         assert!(set.dropped.iter().any(dropped), "{kid} was neither taken nor dropped");
     }
     assert!(!set.keys.is_empty() || elements.is_empty());
     assert!(set.holds_secrets || set.keys.values().all(|document| !is_secret(document)));
-    for (kid, reason) in &set.dropped {
-        log::check_line(&format!("{} {reason}", kid.as_ref().map(Kid::to_string).unwrap_or_default()));
-    }
+    set.dropped.iter().for_each(|dropped| log::check_line(&dropped.to_string()));
 
     let reversed: Vec<&str> = elements.iter().rev().map(|element| element.get()).collect();
     let reversed = format!("{{\"keys\":[{}]}}", reversed.join(","));

@@ -7,7 +7,7 @@ use mdrm_authz::config::Config;
 use mdrm_authz::jose::jwk::Ring;
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{Resolution, Resolver, SharedView, Ticked, WaiterId};
+use mdrm_authz::keys::{Resolution, Resolver, SharedView, WaiterId};
 use serde_json::json;
 
 use super::stage::{Reply, START, Seen, Stage, document, key, key_of, unavailable};
@@ -117,10 +117,10 @@ fn who_waits_for_a_new_name_that_may_not_be_asked_for_gets_500_within_the_time_o
     }
     while stage.next_request().is_some() {}
     stage.pass_millis(1_999);
-    assert_eq!(stage.resolver.on_tick(stage.now), Ticked::default());
+    assert_eq!(stage.poll(), (vec![], vec![]));
     stage.pass_millis(1);
-    let Ticked { ready, turned_away } = stage.resolver.on_tick(stage.now);
-    assert_eq!((ready.len(), turned_away.len()), (0, 800), "all but the burst, which the host has");
+    let (woken, turned_away) = stage.poll();
+    assert_eq!((woken.len(), turned_away.len()), (0, 800), "all but the burst, which the host has");
     assert_eq!(stage.ask("random-999", 999), Seen::Wait, "nothing was learnt about the key service");
 }
 

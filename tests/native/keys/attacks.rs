@@ -96,7 +96,7 @@ fn bad(alg: Alg) -> Value {
 fn attack_49_private_members_make_a_key_unusable() {
     for alg in [Alg::RS256, Alg::ES256, Alg::EdDSA] {
         for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
-            for value in [json!("AQAB"), json!(""), json!(null)] {
+            for value in [json!("AQAB"), json!(""), json!(1)] {
                 is_unusable(&format!("{alg:?} with {name}"), &bad(alg).with(name, value));
             }
         }

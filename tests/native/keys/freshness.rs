@@ -155,3 +155,37 @@ fn a_clock_that_runs_backwards_does_no_harm() {
     let id = stage.only_request();
     assert_eq!(stage.answer(id, &key("k", "o")), [0_u32; 0]);
 }
+
+#[test]
+fn an_answer_that_forbids_caching_is_fresh_for_min_age() {
+    for directive in
+        ["no-store", "no-cache", "max-age=0", "no-cache, no-store, max-age=0, must-revalidate", "max-age=4"]
+    {
+        let mut stage = Stage::one_key(&json!({"min_age": "5s", "max_age_limit": "60s"}));
+        assert_eq!(stage.fetch("k", &key("k", "o").cache(directive)), key_of("o"), "{directive}");
+        stage.pass_millis(4_999);
+        assert_eq!(stage.ask("k", 1), key_of("o"), "{directive}");
+        stage.pass_millis(1);
+        assert_eq!(stage.ask("k", 1), Seen::Wait, "{directive}");
+    }
+}
+
+#[test]
+fn an_age_beyond_max_age_counts_as_min_age() {
+    let mut stage = Stage::one_key(&json!({"min_age": "2s"}));
+    assert_eq!(stage.fetch("k", &key("k", "o").cache("max-age=30").age("40")), key_of("o"));
+    stage.pass_millis(1_999);
+    assert_eq!(stage.ask("k", 1), key_of("o"));
+    stage.pass_millis(1);
+    assert_eq!(stage.ask("k", 1), Seen::Wait);
+}
+
+#[test]
+fn min_age_neither_lengthens_what_says_nothing_nor_exceeds_the_limit() {
+    let mut stage = Stage::one_key(&json!({"min_age": "10s", "max_age": "3s", "max_age_limit": "10s"}));
+    assert_eq!(stage.fetch("k", &key("k", "o")), key_of("o"));
+    stage.pass(3);
+    assert_eq!(stage.fetch("k", &key("k", "o").cache("max-age=3600")), key_of("o"));
+    stage.pass(10);
+    assert_eq!(stage.ask("k", 1), Seen::Wait);
+}

@@ -8,7 +8,7 @@ use mdrm_authz::denial::{Denial, KeyRefusal};
 use mdrm_authz::jose::jwk::{Key, Ring};
 use mdrm_authz::jose::token::Kid;
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{Consultation, FetchId, KeyRequest, Resolution, Resolver, SharedView, WaiterId};
+use mdrm_authz::keys::{Consultation, FetchId, KeyRequest, Progress, Resolution, Resolver, SharedView, WaiterId, Wake};
 use serde_json::{Value, json};
 
 use crate::support::signer::Document;
@@ -112,9 +112,8 @@ impl Stage {
             let request = self.resolver.next_request(self.now)?;
             match self.resolver.consult(request.id, SharedView::default(), self.now) {
                 Consultation::Ask { .. } => return Some(request),
-                Consultation::Later => {}
                 // Nobody else has an answer; but nobody may want one any more.
-                Consultation::Answered(ready) => assert_eq!(ready, []),
+                Consultation::Later | Consultation::Answered => {}
             }
         }
     }
@@ -126,8 +125,20 @@ impl Stage {
         sent[0].id
     }
 
-    /// Answers a request; returns who is named.
+    /// Answers a request, and if it is sent again because it ended early, the second one alike; returns who is named.
     pub fn answer(&mut self, id: FetchId, reply: &Reply) -> Vec<u32> {
+        let mut woken = self.answer_once(id, reply);
+        if reply.ends_early()
+            && let Some(again) = self.next_request()
+        {
+            assert_eq!(again.id, id, "another request is sent");
+            woken.extend(self.answer_once(id, reply));
+        }
+        woken
+    }
+
+    /// Answers a request; returns who is named.
+    pub fn answer_once(&mut self, id: FetchId, reply: &Reply) -> Vec<u32> {
         let cache_control: Vec<&[u8]> = reply.cache_control.iter().map(String::as_bytes).collect();
         let answer = reply.status.map(|status| Answer {
             status,
@@ -136,8 +147,28 @@ impl Stage {
             etag: reply.etag.as_deref().map(str::as_bytes),
             body: reply.body.as_deref(),
         });
-        let (ready, _) = self.resolver.on_answer(id, answer, SharedView::default(), self.now);
-        ready.into_iter().map(|WaiterId(waiter)| waiter).collect()
+        self.resolver.on_answer(id, answer, SharedView::default(), self.now);
+        self.woken()
+    }
+
+    /// Who looks up its key again by now. Nobody may be turned away.
+    pub fn woken(&mut self) -> Vec<u32> {
+        let (woken, turned_away) = self.poll();
+        assert_eq!(turned_away, [0; 0]);
+        woken
+    }
+
+    /// Who looks up its key again by now, and who is turned away.
+    pub fn poll(&mut self) -> (Vec<u32>, Vec<u32>) {
+        let (mut woken, mut turned_away) = (Vec::new(), Vec::new());
+        while let Some(progress) = self.resolver.poll(self.now) {
+            match progress {
+                Progress::Woken(WaiterId(waiter), Wake::LookUp) => woken.push(waiter),
+                Progress::Woken(WaiterId(waiter), Wake::TurnedAway) => turned_away.push(waiter),
+                Progress::Expired => {}
+            }
+        }
+        (woken, turned_away)
     }
 
     /// A whole round: a request must wait, the key service is asked once and says this, the request learns its fate.
@@ -174,6 +205,11 @@ impl Reply {
     /// Nothing: a time-out, a reset, no such cluster.
     pub fn silence() -> Reply {
         Reply { status: None, cache_control: Vec::new(), age: None, etag: None, body: None }
+    }
+
+    /// Whether this may be a kept connection that was closed.
+    fn ends_early(&self) -> bool {
+        self.status.is_none_or(|status| status == 503)
     }
 
     /// A status with an empty body.

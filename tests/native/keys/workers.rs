@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mdrm_authz::keys::answer::Answer;
-use mdrm_authz::keys::{Consultation, FetchId, KeyRequest, SharedView, WaiterId};
+use mdrm_authz::keys::{Consultation, FetchId, KeyRequest, SharedView};
 use serde_json::{Value, json};
 
 use super::stage::{DELETED, DISABLED, Seen, Stage, UNKNOWN, UNUSABLE, document, key_of, unavailable};
@@ -19,12 +19,27 @@ struct Proxy {
     callouts: Vec<(usize, KeyRequest)>,
     /// How many were ever sent.
     sent: usize,
+    /// What every answer says of its freshness.
+    cache_control: &'static str,
 }
 
 impl Proxy {
     fn new(workers: usize, keys: &Value) -> Proxy {
         let workers = (0..workers).map(|_| Stage::new(keys.clone(), &json!({}))).collect();
-        Proxy { workers, shared: BTreeMap::new(), versions: 0, callouts: Vec::new(), sent: 0 }
+        Proxy {
+            workers,
+            shared: BTreeMap::new(),
+            versions: 0,
+            callouts: Vec::new(),
+            sent: 0,
+            cache_control: "max-age=10",
+        }
+    }
+
+    /// Plugins of one VM that differ in the bounds of what they hold.
+    fn of_plugins(all: &[Value]) -> Proxy {
+        let workers = all.iter().map(|members| Stage::one_key(members)).collect();
+        Proxy { workers, ..Proxy::new(0, &one_key()) }
     }
 
     fn read(&self, place: &str) -> Option<&[u8]> {
@@ -48,13 +63,11 @@ impl Proxy {
 
     /// One worker sends what it has to send. Returns who was answered by what other workers had left.
     fn send(&mut self, worker: usize) -> Vec<u32> {
-        let mut ready = Vec::new();
         let now = self.workers[worker].now;
         while let Some(request) = self.workers[worker].resolver.next_request(now) {
             let view = Proxy::view(&self.shared, &request);
             match self.workers[worker].resolver.consult(request.id, view, now) {
-                Consultation::Answered(waiters) => ready.extend(waiters),
-                Consultation::Later => {}
+                Consultation::Answered | Consultation::Later => {}
                 Consultation::Ask { note, .. } => {
                     self.write(request.places.clone().unwrap().note, note);
                     self.sent += 1;
@@ -62,15 +75,16 @@ impl Proxy {
                 }
             }
         }
-        ready.into_iter().map(|WaiterId(waiter)| waiter).collect()
+        self.workers[worker].woken()
     }
 
     /// One worker's timer.
     fn tick(&mut self, worker: usize) -> Vec<u32> {
         let stage = &mut self.workers[worker];
-        let mut ready: Vec<u32> = stage.resolver.on_tick(stage.now).ready.into_iter().map(|WaiterId(w)| w).collect();
-        ready.extend(self.send(worker));
-        ready
+        stage.resolver.on_tick();
+        let mut woken = stage.woken();
+        woken.extend(self.send(worker));
+        woken
     }
 
     /// The oldest callout is answered.
@@ -79,21 +93,36 @@ impl Proxy {
         self.answer_to(worker, &request, status, body)
     }
 
+    /// A callout that ends early is sent once more, and ends in the same way.
     fn answer_to(&mut self, worker: usize, request: &KeyRequest, status: Option<u16>, body: &str) -> Vec<u32> {
+        let mut woken = self.answer_once(worker, request, status, body);
+        if status.is_none_or(|status| status == 503) {
+            woken.extend(self.send(worker));
+            let again = self.callouts.pop_if(|(of, again)| (*of, again.id) == (worker, request.id));
+            if again.is_some() {
+                self.sent -= 1;
+                woken.extend(self.answer_once(worker, request, status, body));
+            }
+        }
+        woken
+    }
+
+    fn answer_once(&mut self, worker: usize, request: &KeyRequest, status: Option<u16>, body: &str) -> Vec<u32> {
         let view = Proxy::view(&self.shared, request);
+        let cache_control = [self.cache_control.as_bytes()];
         let answer = status.map(|status| Answer {
             status,
-            cache_control: &[b"max-age=10"],
+            cache_control: &cache_control,
             age: None,
             etag: Some(b"\"v1\""),
             body: Some(body.as_bytes()),
         });
         let stage = &mut self.workers[worker];
-        let (ready, writes) = stage.resolver.on_answer(request.id, answer, view, stage.now);
+        let writes = stage.resolver.on_answer(request.id, answer, view, stage.now);
         for write in writes {
             self.write(write.place, write.content);
         }
-        ready.into_iter().map(|WaiterId(waiter)| waiter).collect()
+        self.workers[worker].woken()
     }
 
     fn pass_millis(&mut self, millis: u64) {
@@ -398,4 +427,69 @@ fn a_flood_of_names_uses_a_fixed_number_of_places() {
     assert!(ids.is_empty());
     let place = proxy.shared.keys().find(|place| place.contains(".key.")).cloned().unwrap();
     assert!(proxy.read(&place).is_some_and(|bytes| !bytes.is_empty()), "the key is still shared");
+}
+
+#[test]
+fn attack_77_each_of_two_plugins_holds_a_shared_answer_by_its_own_bounds() {
+    // The answer says nothing of its freshness, so each plugin's `max_age` counts.
+    let mut proxy = Proxy::of_plugins(&[json!({"max_age": "1h"}), json!({"max_age": "2s"})]);
+    proxy.cache_control = "";
+    assert_eq!(proxy.workers[0].ask("k", 1), Seen::Wait);
+    proxy.send(0);
+    assert_eq!(proxy.answer(Some(200), &doc("old")), [1]);
+    assert_eq!(proxy.workers[1].ask("k", 1), Seen::Wait);
+    assert_eq!(proxy.send(1), [1], "from what the first one left");
+    assert_eq!(proxy.workers[1].ask("k", 1), key_of("old"));
+    proxy.pass_millis(2_000);
+    assert_eq!(proxy.workers[0].ask("k", 2), key_of("old"));
+    assert_eq!(proxy.workers[1].ask("k", 2), Seen::Wait, "its freshness is over");
+    proxy.send(1);
+    assert_eq!(proxy.sent, 2, "the shared answer is not fresh for the second plugin");
+    assert_eq!(proxy.answer(Some(200), &doc("new")), [2]);
+    assert_eq!(proxy.workers[1].ask("k", 2), key_of("new"));
+}
+
+#[test]
+fn attack_77_a_plugin_with_long_freshness_is_not_bound_by_one_with_a_short_one() {
+    let mut proxy = Proxy::of_plugins(&[json!({"max_age": "2s"}), json!({"max_age": "1h"})]);
+    proxy.cache_control = "";
+    assert_eq!(proxy.workers[0].ask("k", 1), Seen::Wait);
+    proxy.send(0);
+    proxy.answer(Some(200), &doc("o"));
+    assert_eq!(proxy.workers[1].ask("k", 1), Seen::Wait);
+    assert_eq!(proxy.send(1), [1]);
+    proxy.pass_millis(1_000_000);
+    assert_eq!(proxy.workers[1].ask("k", 2), key_of("o"));
+    assert_eq!(proxy.sent, 1);
+}
+
+#[test]
+fn attack_77_the_cap_and_the_floor_are_each_plugins_own() {
+    let short = json!({"max_age_limit": "5s"});
+    let long = json!({"min_age": "30s", "max_age_limit": "1h"});
+    let mut proxy = Proxy::of_plugins(&[long, short]);
+    assert_eq!(proxy.workers[0].ask("k", 1), Seen::Wait);
+    proxy.send(0);
+    proxy.answer(Some(200), &doc("o"));
+    assert_eq!(proxy.workers[1].ask("k", 1), Seen::Wait);
+    assert_eq!(proxy.send(1), [1]);
+    proxy.pass_millis(5_000);
+    assert_eq!(proxy.workers[1].ask("k", 2), Seen::Wait, "`max-age=10`, and its cap is 5 s");
+    assert_eq!(proxy.workers[0].ask("k", 2), key_of("o"));
+    proxy.pass_millis(18_000);
+    assert_eq!(proxy.workers[0].ask("k", 3), key_of("o"), "`max-age=10`, and its floor is 30 s");
+}
+
+#[test]
+fn attack_77_a_refusal_is_remembered_by_each_plugins_own_bounds() {
+    let mut proxy = Proxy::of_plugins(&[json!({"negative_max_age": "1h"}), json!({"negative_max_age": "1s"})]);
+    assert_eq!(proxy.workers[0].ask("k", 1), Seen::Wait);
+    proxy.send(0);
+    proxy.answer(Some(404), "");
+    assert_eq!(proxy.workers[1].ask("k", 1), Seen::Wait);
+    assert_eq!(proxy.send(1), [1]);
+    assert_eq!(proxy.workers[1].ask("k", 1), UNKNOWN);
+    proxy.pass_millis(1_000);
+    assert_eq!(proxy.workers[1].ask("k", 2), Seen::Wait);
+    assert_eq!(proxy.workers[0].ask("k", 2), UNKNOWN);
 }

@@ -148,22 +148,23 @@ fn events_about_requests_that_nobody_holds_change_nothing() {
         assert_eq!(host.requests.on_trailers(id), None);
         assert_eq!(host.requests.on_whole_body(id, Some(b"body"), now), None);
         assert_eq!(host.requests.on_whole_body(id, None, now), None);
-        assert_eq!(host.requests.take_due_of(id), None);
-        host.requests.on_keys(vec![id, id], now);
+        assert_eq!(host.requests.poll_one(id, now), None);
+        assert_eq!(host.requests.poll(now), None);
         host.requests.forget(id);
     }
     host.assert_nothing_held();
 }
 
 #[test]
-fn keys_that_are_said_to_have_come_for_a_request_that_waits_for_its_body_do_not_decide_it() {
+fn a_request_that_waits_for_its_body_is_not_woken() {
     let mut host = host();
     let stream = host.connect(&tunnel());
     host.head(stream);
     for _ in 0..3 {
-        host.requests.on_keys(vec![WaiterId(0)], host.now);
+        assert_eq!(host.requests.poll_one(WaiterId(0), host.now), None);
+        assert_eq!(host.requests.poll(host.now), None);
     }
-    assert_eq!((host.requests.held(), host.requests.take_due().len()), (1, 0));
+    assert_eq!(host.requests.held(), 1);
     host.finish();
     assert!(matches!(host.streams[stream].decision, Some(Decision::Allow(_))));
 }
@@ -175,11 +176,10 @@ fn what_is_due_about_a_request_that_goes_away_is_dropped_and_nothing_else() {
     host.head(goes);
     host.head(stays);
     host.now.monotonic += Duration::from_secs(1);
-    host.requests.on_tick(host.now);
     assert!(host.requests.needs_tick(), "both are late");
     host.abort(goes);
-    let due = host.requests.take_due();
-    let [(WaiterId(1), Due::Decision(late))] = &due[..] else { panic!("{due:?}") };
+    let due = host.requests.poll(host.now);
+    let Some(Some((WaiterId(1), Due::Decision(late)))) = &due else { panic!("{due:?}") };
     assert_eq!(late.decision, Decision::Deny(both(BodyFault::Timeout)[0].clone()));
     host.assert_nothing_held();
 }

@@ -92,3 +92,40 @@ fn an_outage_of_one_kind_of_key_is_500_and_leaves_the_others_alone() {
         }
     }
 }
+
+#[test]
+fn attack_80_bodies_that_wait_for_keys_take_no_more_than_max_held_bytes() {
+    // A body of 180 kB becomes a ciphertext of 130 kB or so, and that a license request of 100 kB: of the first kind seven
+    // fit into 1 MiB.
+    let keys = json!({"cluster": "keys"});
+    let plugin = Plugin::TunnelForward.configuration().with("keys", keys).with("max_held_bytes", json!(1 << 20));
+    let mut host = Host::new(&plugin, [Service::Right; 3]);
+    let token = Token::new(keyring().main()).compact(NOW);
+    let body =
+        Tunnel::new(keyring::master_key(KeyManagement::A256KW), token).license_request("c".repeat(100_000)).body();
+    let request = Request::post("/widevine").content_type(MEDIA_TYPE).body(body);
+    let arrive = |host: &mut Host| {
+        let stream = host.connect(&request);
+        host.head(stream);
+        host.end(stream, false);
+        stream
+    };
+    let too_many = Some(Decision::Deny(Denial::TooManyHeldBytes));
+    let streams: Vec<usize> = (0..10).map(|_| arrive(&mut host)).collect();
+    let waiting = streams.iter().filter(|stream| host.streams[**stream].decision.is_none()).count();
+    assert_eq!(waiting, 7);
+    assert!((900_000..=1 << 20).contains(&host.requests.held_bytes()), "{}", host.requests.held_bytes());
+    assert!(streams[7..].iter().all(|stream| host.streams[*stream].decision == too_many));
+    // A client that goes away makes room, and so does a body that gets smaller.
+    host.abort(streams[0]);
+    let next = arrive(&mut host);
+    assert_eq!(host.streams[next].decision, None);
+    host.answer(2);
+    assert!(host.requests.held_bytes() < 800_000, "{}", host.requests.held_bytes());
+    host.answer(0);
+    host.answer(1);
+    assert_eq!(host.requests.held_bytes(), 0);
+    let allowed = |stream: &&usize| matches!(host.streams[**stream].decision, Some(Decision::Allow(_)));
+    assert_eq!(streams[1..7].iter().chain([&next]).filter(allowed).count(), 7);
+    host.assert_nothing_held();
+}

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mdrm_authz::denial::Denial;
 use mdrm_authz::jose::algorithm::Alg;
 use mdrm_authz::jose::json::Object;
-use mdrm_authz::jose::jwk::Unusable;
 use mdrm_authz::jose::native::{Hash, Question};
 use mdrm_authz::jose::signing::SessionKey;
+use mdrm_authz::jose::unusable::{Flaw, Unusable};
 use mdrm_authz::jose::verify::WeakKey;
 use serde_json::{Value, json};
 
@@ -92,25 +92,25 @@ fn refuses_keys_for_something_else() {
             ("kty", json!("RSA"), Unusable::KeyType),
             ("kty", json!("oct"), Unusable::KeyType),
             ("kty", json!("ec"), Unusable::KeyType),
-            ("kty", json!(null), Unusable::Member("kty")),
+            ("kty", json!(null), Unusable::KeyType),
             ("crv", json!("P-384"), Unusable::KeyType),
             ("crv", json!("X25519"), Unusable::KeyType),
             ("crv", json!("secp256k1"), Unusable::KeyType),
-            ("crv", json!(256), Unusable::Member("crv")),
+            ("crv", json!(256), Unusable::Member("crv", Flaw::NotA("a string"))),
             ("alg", json!("ES384"), Unusable::Weak(WeakKey::WrongType)),
             ("alg", json!("HS256"), Unusable::Weak(WeakKey::WrongType)),
             ("alg", json!("none"), Unusable::Algorithm),
             ("alg", json!("es256"), Unusable::Algorithm),
-            ("alg", json!(null), Unusable::Member("alg")),
-            ("use", json!("enc"), Unusable::Member("use")),
-            ("use", json!(null), Unusable::Member("use")),
-            ("key_ops", json!(["verify"]), Unusable::Member("key_ops")),
-            ("key_ops", json!([]), Unusable::Member("key_ops")),
-            ("key_ops", json!("sign"), Unusable::Member("key_ops")),
-            ("key_ops", json!(null), Unusable::Member("key_ops")),
+            ("use", json!("enc"), Unusable::Member("use", Flaw::NotOneOf("sig"))),
+            ("key_ops", json!(["verify"]), Unusable::Member("key_ops", Flaw::NotOneOf("sign"))),
+            ("key_ops", json!([]), Unusable::Member("key_ops", Flaw::NotOneOf("sign"))),
+            ("key_ops", json!("sign"), Unusable::Member("key_ops", Flaw::NotA("an array of strings"))),
         ] {
             let document = document.clone().with(name, value);
             assert_eq!(read(&document).err(), Some(reason), "{document}");
+        }
+        for name in ["alg", "use", "key_ops", "p"] {
+            assert_eq!(read(&document.clone().with(name, json!(null))).err(), None, "null says nothing: {name}");
         }
         for name in ["kty", "crv"] {
             assert_eq!(read(&document.clone().without(name)).err(), Some(Unusable::KeyType), "{name}");
@@ -130,17 +130,17 @@ fn refuses_members_that_are_not_canonical_base64url() {
             let (start, last) = text.split_at(text.len() - 1);
             // The last digit of 43 has two bits to spare.
             let spare = char::from(last.as_bytes()[0] + 1);
-            for value in [
-                json!(null),
-                json!(1),
-                json!(format!("{text}=")),
-                json!(format!("{start}{spare}")),
-                json!(format!(" {text}")),
+            for (value, flaw) in [
+                (json!(null), Flaw::Missing),
+                (json!(1), Flaw::NotA("a string")),
+                (json!(format!("{text}=")), Flaw::NotBase64Url),
+                (json!(format!("{start}{spare}")), Flaw::NotBase64Url),
+                (json!(format!(" {text}")), Flaw::NotBase64Url),
             ] {
                 let document = document.clone().with(name, value);
-                assert_eq!(read(&document).err(), Some(Unusable::Member(name)), "{document}");
+                assert_eq!(read(&document).err(), Some(Unusable::Member(name, flaw)), "{document}");
             }
-            assert_eq!(read(&document.clone().without(name)).err(), Some(Unusable::Member(name)));
+            assert_eq!(read(&document.clone().without(name)).err(), Some(Unusable::Member(name, Flaw::Missing)));
         }
     }
 }
@@ -151,25 +151,32 @@ fn refuses_public_parts_that_are_no_point() {
     let cut = |text: &Value| base64url(&from_base64url(text.as_str().unwrap())[1..]);
     let longer = |text: &Value| base64url(&[&[0], &from_base64url(text.as_str().unwrap())[..]].concat());
     let key = es256();
-    for (name, value) in [
-        ("x", zero.clone()),
-        ("y", zero.clone()),
-        ("y", hex(P)),
-        ("x", key["y"].as_str().unwrap().to_owned()),
-        ("x", cut(&key["x"])),
-        ("y", cut(&key["y"])),
-        ("x", longer(&key["x"])),
-        ("y", longer(&key["y"])),
-        ("x", String::new()),
+    let octets = |name, found| WeakKey::Coordinate { name, found, expected: 32 };
+    for (name, value, reason) in [
+        ("x", zero.clone(), WeakKey::NotAPoint),
+        ("y", zero.clone(), WeakKey::NotAPoint),
+        ("y", hex(P), WeakKey::NotAPoint),
+        ("x", key["y"].as_str().unwrap().to_owned(), WeakKey::NotAPoint),
+        ("x", cut(&key["x"]), octets("x", 31)),
+        ("y", cut(&key["y"]), octets("y", 31)),
+        ("x", longer(&key["x"]), octets("x", 33)),
+        ("y", longer(&key["y"]), octets("y", 33)),
+        ("x", String::new(), octets("x", 0)),
     ] {
         let document = key.clone().with(name, json!(value));
-        assert_eq!(read(&document).err(), Some(Unusable::Weak(WeakKey::NotAPoint)), "{document}");
+        assert_eq!(read(&document).err(), Some(Unusable::Weak(reason)), "{document}");
     }
+    assert_eq!(octets("x", 31).to_string(), "x has 31 octets, the curve takes 32");
     let key = eddsa();
     let two = base64url(&[&[2], &[0; 31][..]].concat());
-    for value in [cut(&key["x"]), longer(&key["x"]), String::new(), two] {
+    for (value, reason) in [
+        (cut(&key["x"]), octets("x", 31)),
+        (longer(&key["x"]), octets("x", 33)),
+        (String::new(), octets("x", 0)),
+        (two, WeakKey::NotAPoint),
+    ] {
         let document = key.clone().with("x", json!(value));
-        assert_eq!(read(&document).err(), Some(Unusable::Weak(WeakKey::NotAPoint)), "{document}");
+        assert_eq!(read(&document).err(), Some(Unusable::Weak(reason)), "{document}");
     }
     let neutral = base64url(&[&[1], &[0; 31][..]].concat());
     for value in [neutral, zero] {
@@ -183,11 +190,14 @@ fn refuses_private_parts_of_the_wrong_length_or_out_of_range() {
     for key in [es256(), eddsa()] {
         let d = from_base64url(key["d"].as_str().unwrap());
         for d in [&d[1..], &[&d[..], &[0]].concat(), &[&[0], &d[..]].concat(), &[]] {
-            assert_eq!(read(&key.clone().with("d", json!(base64url(d)))).err(), Some(Unusable::Member("d")), "{d:?}");
+            let octets = Flaw::Octets { found: d.len(), expected: 32 };
+            let read = read(&key.clone().with("d", json!(base64url(d)))).err();
+            assert_eq!(read, Some(Unusable::Member("d", octets)), "{d:?}");
         }
     }
     for d in [base64url(&[0; 32]), hex(N), base64url(&[0xFF; 32])] {
-        assert_eq!(read(&es256().with("d", json!(d))).err(), Some(Unusable::Member("d")));
+        let range = Flaw::NotA("a number from 1 to n - 1");
+        assert_eq!(read(&es256().with("d", json!(d))).err(), Some(Unusable::Member("d", range)));
     }
 }
 
@@ -278,6 +288,6 @@ fn the_host_checks_what_it_can_check() {
 #[test]
 fn the_public_document_is_no_session_key() {
     for document in [es256(), eddsa()] {
-        assert_eq!(read(&public(&document)).err(), Some(Unusable::Member("d")));
+        assert_eq!(read(&public(&document)).err(), Some(Unusable::Member("d", Flaw::Missing)));
     }
 }

@@ -2,9 +2,9 @@
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey};
 use mdrm_authz::jose::json::Object;
-use mdrm_authz::jose::jwk::Unusable;
 use mdrm_authz::jose::native::Verify;
 use mdrm_authz::jose::signing::SessionKey;
+use mdrm_authz::jose::unusable::Unusable;
 use serde_json::{Value, json};
 
 use crate::support::signer::{Document, base64url, from_base64url};

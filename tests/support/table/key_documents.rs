@@ -45,6 +45,7 @@ fn all(keys: &Keyring) -> Vec<Variant> {
         variants.push(Variant { name: name.to_owned(), key, document, usable });
     };
     purposes(&mut add);
+    nulls(&mut add);
     metadata(&mut add);
     weak_keys::add(&mut add);
     variants
@@ -59,7 +60,6 @@ fn purposes(add: &mut Add<'_>) {
     add(true, Alg::ES256, "a key to verify with is usable", &|jwk| jwk.with("key_ops", json!(["sign", "verify"])));
     add(false, Alg::ES256, "attack 28: a key for encryption is 504", &|jwk| jwk.with("use", json!("enc")));
     add(false, Alg::RS256, "attack 28: an RSA key for encryption is 504", &|jwk| jwk.with("use", json!("enc")));
-    add(false, Alg::ES256, "attack 28: a key whose use is null is 504", &|jwk| jwk.with("use", json!(null)));
     add(false, Alg::ES256, "attack 28: a key whose use is a list is 504", &|jwk| jwk.with("use", json!(["sig"])));
     add(false, Alg::ES256, "attack 28: a key to sign with only is 504", &|jwk| jwk.with("key_ops", json!(["sign"])));
     add(false, Alg::ES256, "attack 28: a key for no operation is 504", &|jwk| jwk.with("key_ops", json!([])));
@@ -70,6 +70,14 @@ fn purposes(add: &mut Add<'_>) {
         jwk.with("p", json!("AQAB")).with("q", json!("AQAB"))
     });
     add(false, Alg::EdDSA, "attack 49: an Ed25519 key with its seed is 504", &|jwk| jwk.with("d", json!("AQAB")));
+}
+
+/// Members that are `null`: as if they were absent.
+fn nulls(add: &mut Add<'_>) {
+    for member in ["use", "key_ops", "alg", "exp", "session_kid", "d", "k", "oth", "x5c"] {
+        add(true, Alg::ES256, &format!("a key whose {member} is null is usable"), &|jwk| jwk.with(member, json!(null)));
+    }
+    add(false, Alg::ES256, "a key whose x is null is 504", &|jwk| jwk.with("x", json!(null)));
 }
 
 /// Members of this filter's own.
@@ -86,18 +94,18 @@ fn metadata(add: &mut Add<'_>) {
         ("iss", json!(["company1"])),
         ("iss", json!("")),
         ("aud", json!("urn:verimatrix:multidrm")),
-        ("aud", json!(null)),
         ("aud", json!(["urn:verimatrix:multidrm", 7])),
         ("exp", json!("4102444800")),
-        ("exp", json!(null)),
         ("exp", json!([])),
         ("session_kid", json!(7)),
-        ("session_kid", json!(null)),
         ("kid", json!("another")),
         ("kid", json!(7)),
         ("kid", json!(null)),
     ] {
         add(false, es256, &format!("a key with {member} {value} is 504"), &|jwk| jwk.with(member, value.clone()));
+    }
+    for exp in [json!(1_795_800_010_000_i64), json!(253_402_300_800_i64), json!(-1), json!(-0.5), json!(1e300)] {
+        add(false, es256, &format!("attack 75: a key with exp {exp} is 504"), &|jwk| jwk.with("exp", exp.clone()));
     }
     add(false, es256, "a key without an owner is 504", &|jwk| jwk.without("iss"));
     add(false, es256, "a key without a kid is 504", &|jwk| jwk.without("kid"));
@@ -116,6 +124,9 @@ fn sets(keys: &Keyring, now: i64) -> Vec<Case> {
         set("attack 47: a good RSA key among bad ones serves", of(keys.of_alg(Alg::RS256))).allowed(),
         set("attack 47: a good Ed25519 key among bad ones serves", of(keys.of_alg(Alg::EdDSA))).allowed(),
         set("attack 48: a kid that stands in a set twice is 504", main("twice")).denied(504),
+        set("a key for signatures serves beside one for encryption with its kid", main("encrypts-too")).allowed(),
+        set("a key for encryption may be disabled, and the one for signatures serves", main("encrypted-before"))
+            .allowed(),
         set("a kid that a set does not hold is 504", main("nobody")).denied(504),
         set("a disabled key of a set is 513", main("disabled")).denied(513),
         set("a deleted key of a set is 512", main("deleted")).denied(512),

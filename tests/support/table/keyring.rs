@@ -194,6 +194,14 @@ pub fn key_set() -> KeyAnswer {
         keys.main().under_kid("disabled").jwk().with("status", json!("disabled")),
         keys.main().under_kid("deleted").jwk().with("status", json!("deleted")),
         keys.main().under_kid("ownerless").jwk().without("iss"),
+        keys.of_alg(Alg::RS256).under_kid("encrypts-too").jwk().with("use", json!("enc")).without("alg"),
+        keys.main().under_kid("encrypts-too").jwk(),
+        keys.main().under_kid("encrypted-before").jwk(),
+        keys.of_alg(Alg::RS256)
+            .under_kid("encrypted-before")
+            .jwk()
+            .with("key_ops", json!(["decrypt"]))
+            .with("status", json!("disabled")),
         keys.main().jwk().without("kid"),
     ]);
     set.extend(key_documents::variants().into_iter().map(|(_, document)| document));

@@ -104,7 +104,7 @@ impl Worker {
                 }
                 None => bail!("the request waits on and on"),
             }
-            if let Some(due) = self.requests.take_due_of(ID)
+            if let Some(due) = self.requests.poll_one(ID, self.now)
                 && let Some(decision) = self.settle(due, body)
             {
                 return Ok(Ending::Decided(decision));
@@ -132,10 +132,11 @@ impl Worker {
         let source = store.source().context("a question to no key service")?;
         let cluster = source.cluster.to_string();
         let answered = keys.answer(ring, source, &request.path);
-        let (woken, said) = match &answered {
-            Answered::NobodyToAsk => (Vec::new(), None),
+        let said = match &answered {
+            Answered::NobodyToAsk => None,
             Answered::Silence(why) => {
-                (store.on_answer(request.id, None, SharedView::default(), now).0, Some(Err(why.clone())))
+                store.on_answer(request.id, None, SharedView::default(), now);
+                Some(Err(why.clone()))
             }
             Answered::Answer(fetched) => {
                 let values = |name: &str| {
@@ -150,16 +151,17 @@ impl Worker {
                     etag: values("etag").first().copied(),
                     body: fits.then_some(&**fetched.body),
                 };
-                let woken = store.on_answer(request.id, Some(answer), SharedView::default(), now).0;
-                (woken, Some(Ok(fetched.status)))
+                store.on_answer(request.id, Some(answer), SharedView::default(), now);
+                Some(Ok(fetched.status))
             }
         };
-        self.requests.on_keys(woken, now);
         let document = match &answered {
             Answered::Answer(fetched) => fetched.body.clone(),
             Answered::Silence(_) | Answered::NobodyToAsk => Zeroizing::default(),
         };
         let remarks = REMARKS.take();
+        // A request that ended early is sent once more; the second answer is the one that counts.
+        self.questions.pop_if(|former| former.ring == ring && former.path == request.path);
         self.questions.push(Question { ring, cluster, path: request.path, answer: said, document, remarks });
         Ok(Some(answered))
     }

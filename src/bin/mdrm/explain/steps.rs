@@ -106,12 +106,12 @@ pub(super) fn course(config: &Config, service: Service, tunnel: bool) -> Vec<Ste
     steps
 }
 
-/// The step at which `denial` stands; `asked` is the ring of the last question to a key service. None for what is wrong
-/// with the host, which no request here can meet.
+/// The step at which `denial` stands; `asked` is the ring of the last question to a key service. `None` for what is wrong
+/// with the host, and for what other requests cause: no request here can meet either.
 pub(super) fn failed_at(denial: &Denial, service: Service, asked: Option<Ring>) -> Option<Step> {
     let signed = service == Service::SignedCpix;
     Some(match denial {
-        Denial::HeadersUnreadable | Denial::BodyUnreadable => return None,
+        Denial::HeadersUnreadable | Denial::BodyUnreadable | Denial::TooManyHeldBytes => return None,
         Denial::KeyServiceUnavailable { .. } | Denial::TooManyWaiting { .. } => match asked {
             Some(Ring::Session) => Step::SessionService,
             Some(Ring::Master) => Step::MasterService,

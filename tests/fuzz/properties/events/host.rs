@@ -173,7 +173,8 @@ impl Host {
             assert!(stream.gone || stream.decision.is_some(), "{} waits on and on", REQUESTS[stream.request].name);
         }
         for worker in &mut self.workers {
-            assert_eq!((worker.requests.held(), worker.requests.take_due()), (0, Vec::new()));
+            assert_eq!((worker.requests.held(), worker.requests.held_bytes()), (0, 0));
+            assert_eq!(worker.requests.poll(self.now), None);
             assert!(worker.outstanding.is_empty() && !worker.requests.needs_tick());
         }
     }
@@ -301,21 +302,18 @@ impl Host {
         let answer = Some(answer).filter(|_| says != Says::Silence);
         let Worker { requests, .. } = &mut self.workers[worker];
         let store = requests.authorizer().keys().of(id).expect("it asked");
-        let (woken, writes) = store.on_answer(id, answer, view(&self.shared, places), self.now);
+        let writes = store.on_answer(id, answer, view(&self.shared, places), self.now);
         // Secrets have no places: the host writes nothing of them.
         for write in writes.into_iter().filter(|_| places.is_some()) {
             let secret = format!("{}", String::from_utf8_lossy(&write.content));
             assert!(!secret.contains("\"k\"") && !secret.contains("\"d\""), "a secret is shared");
             self.shared.insert(write.place, write.content);
         }
-        requests.on_keys(woken, self.now);
     }
 
     fn tick(&mut self) {
-        let late = |stream: &&mut Stream| !stream.ended && self.now.monotonic >= stream.came + self.body_timeout;
-        self.streams.iter_mut().filter(late).for_each(|stream| stream.was_late = true);
         for worker in 0..self.workers.len() {
-            self.workers[worker].requests.on_tick(self.now);
+            self.workers[worker].requests.on_tick();
             self.conclude(worker);
         }
     }
@@ -344,8 +342,7 @@ impl Host {
             let shared = view(&self.shared, request.places.as_ref());
             let store = requests.authorizer().keys().of(request.id).expect("it asks");
             match store.consult(request.id, shared, self.now) {
-                Consultation::Answered(ready) => requests.on_keys(ready, self.now),
-                Consultation::Later => {}
+                Consultation::Answered | Consultation::Later => {}
                 Consultation::Ask { .. } if std::mem::take(&mut self.lose_race) => store.put_back(request.id),
                 Consultation::Ask { note, .. } => {
                     if let Some(places) = &request.places {
@@ -359,8 +356,11 @@ impl Host {
 
     /// As the root does after an answer and at a tick.
     fn conclude(&mut self, worker: usize) {
+        let late = |stream: &&mut Stream| !stream.ended && self.now.monotonic >= stream.came + self.body_timeout;
+        self.streams.iter_mut().filter(late).for_each(|stream| stream.was_late = true);
         self.ask(worker);
-        for (WaiterId(number), due) in self.workers[worker].requests.take_due() {
+        while let Some(polled) = self.workers[worker].requests.poll(self.now) {
+            let Some((WaiterId(number), due)) = polled else { continue };
             let stream = usize::try_from(number).expect("a number of a request");
             assert!(!self.streams[stream].gone, "something is due about a request that is forgotten");
             self.come_due(stream, Some(due));
@@ -372,7 +372,7 @@ impl Host {
     fn settle(&mut self, stream: usize) {
         let worker = self.streams[stream].worker;
         self.ask(worker);
-        let due = self.workers[worker].requests.take_due_of(id(stream));
+        let due = self.workers[worker].requests.poll_one(id(stream), self.now);
         self.come_due(stream, due);
     }
 
@@ -400,9 +400,8 @@ impl Host {
         let one = &mut self.streams[stream];
         assert!(one.decision.is_none(), "decided twice: {:?} and {decision:?}", one.decision);
         one.decision = Some(decision);
-        // That its body is there may have been said twice.
-        let due = self.workers[one.worker].requests.take_due_of(id(stream));
-        assert!(matches!(due, None | Some(Due::Body)), "{due:?} is due about a decided request");
+        let due = self.workers[one.worker].requests.poll_one(id(stream), self.now);
+        assert_eq!(due, None, "due about a decided request");
     }
 }
 
