@@ -18,6 +18,7 @@ mod capabilities;
 mod carriage;
 mod config;
 mod cpix;
+mod crowds;
 mod dashboards;
 mod decisions;
 mod differential;
