@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::json::Object;
-use super::jwk::{Unusable, bytes, check_purpose, text};
+use super::jwk::{Unusable, check_purpose, secret_bytes, text};
 
 /// Bytes of master keys and content keys: AES-256.
 pub const KEY_BYTES: usize = 32;
@@ -77,7 +77,7 @@ impl MasterKey {
             return Err(Unusable::KeyType);
         }
         let alg = text(object, "alg")?.and_then(|alg| KeyManagement::from_name(&alg)).ok_or(Unusable::Algorithm)?;
-        let k = Zeroizing::new(bytes(object, "k")?);
+        let k = secret_bytes(object, "k")?;
         let mut secret = Secret::default();
         if k.len() != secret.len() {
             return Err(Unusable::Member("k"));

@@ -4,15 +4,13 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::Signer as _;
 use sha2::{Digest as _, Sha256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::algorithm::Alg;
 use super::json::Object;
-use super::jwk::{Unusable, bytes, check_purpose, text};
+use super::jwk::{Unusable, bytes, check_purpose, secret_bytes, text};
 use super::native::Verify;
 use super::verify::{VerifyingKey, WeakKey};
 use crate::denial::Denial;
@@ -146,13 +144,8 @@ fn check_alg(object: &Object<'_>, implied: Alg) -> Result<(), Unusable> {
 
 /// `d` in canonical base64url.
 fn secret(object: &Object<'_>) -> Result<Zeroizing<[u8; SECRET_BYTES]>, Unusable> {
-    // Owned, because text that was written with escapes is a copy of its own, which must be wiped as well.
-    let text = Zeroizing::new(text(object, "d")?.ok_or(Unusable::Member("d"))?.into_owned());
-    let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-    match URL_SAFE_NO_PAD.decode_slice(text.as_bytes(), &mut *secret) {
-        Ok(SECRET_BYTES) => Ok(secret),
-        _ => Err(Unusable::Member("d")),
-    }
+    let bytes = secret_bytes(object, "d")?;
+    <[u8; SECRET_BYTES]>::try_from(bytes.as_slice()).map(Zeroizing::new).map_err(|_| Unusable::Member("d"))
 }
 
 #[cfg(test)]
