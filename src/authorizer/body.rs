@@ -59,7 +59,8 @@ fn is_utf8(head: RequestHead<'_>) -> bool {
     }
     // A comma may be Envoy's, which joins several headers with one: which of them counts is anybody's choice.
     let (Some(value), None) = (values.next(), values.next()) else { return false };
-    !value.contains(&b',') && value.split(|byte| *byte == b';').filter(names_a_charset).all(is_charset_utf8)
+    let one = !value.contains(&b',');
+    one && value.split(|byte| *byte == b';').filter(names_a_charset).all(is_charset_utf8)
 }
 
 /// One parameter, quoted or not; blanks around `=` are nobody's grammar, and everybody's reading.

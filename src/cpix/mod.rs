@@ -13,8 +13,8 @@
 //! little of XML, and the contract allows little of XML-DSig: what is here reads exactly that, and has no code for the
 //! rest.
 //!
-//! Everything is linear in the body, but for sorting: elements and attributes are counted and nesting is bounded
-//! (`tree`), namespaces and prefixes are compared as numbers, and a canonical form that grows to many times the
+//! Everything is linear in the body, but for sorting (`make instructions` counts it): elements and attributes are counted
+//! and nesting is bounded (`builder`), namespaces and prefixes are compared as numbers, and a canonical form that grows to many times the
 //! document is given up (`c14n`).
 //!
 //! Sources: XML 1.0 (fifth edition), Namespaces in XML 1.0 (third edition), Canonical XML 1.0 and 1.1, Exclusive XML
