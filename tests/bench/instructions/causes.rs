@@ -109,7 +109,7 @@ pub fn report(count: fn(&[Vec<String>]) -> Vec<u64>) -> String {
         for (name, count) in of_key() {
             let more = *count as f64 / least as f64 - 1.0;
             writeln!(text, "| {name} | {count} | {:.2} % |", more * 100.0).unwrap();
-            assert!(more < 0.02 || name.ends_with("right"), "{name} differs by {more}");
+            assert!(more < 0.005 || name.ends_with("right"), "{name} differs by {more}");
         }
     }
     text
