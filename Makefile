@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo player test test-without test-players differential test-switches wasm sbom oci fuzz bench bench-waiting soak mutants lint help
+.PHONY: demo player test test-without test-players differential test-switches wasm sbom oci fuzz bench instructions soak mutants lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
@@ -58,9 +58,9 @@ bench: wasm ## CPU, latency and memory in Envoy (BENCH_TURNS, BENCH_REQUESTS; SU
 	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench envoy -- $(SUITES)
 	$(if $(SUITES),,CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off cargo bench --locked --bench fleet --bench keys)
 
-bench-waiting: ## instructions per event among 10 to 100 000 waiting requests, by valgrind: tests/bench/results/waiting.md
-	CARGO_PROFILE_RELEASE_PANIC=unwind CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none cargo bench --locked --bench waiting --no-run --message-format=json \
-		| sed -n 's/.*"executable":"\([^"]*waiting-[^"]*\)".*/\1/p' | xargs tests/bench/waiting/run.py
+# As for the soak, only what is the project's own is built once more.
+instructions: ## instructions of hostile documents, of each cause of MDRM-519 and of one event among waiting requests, by valgrind: tests/bench/results/instructions.md
+	CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo bench --locked --profile dev --bench instructions
 
 # The dependencies are those of the tests, which are optimised there too; only what is the project's own is built once more.
 soak: test-switches wasm ## mixed traffic for MINUTES (10), and faults one by one (PARTS: load, faults): tests/soak/results

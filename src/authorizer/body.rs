@@ -9,7 +9,7 @@ use crate::request::{RequestHead, trim};
 pub(super) struct Announced(Option<BodyFault>);
 
 impl Announced {
-    pub(super) fn read(head: RequestHead<'_>, max_bytes: usize) -> Self {
+    pub(super) fn read(head: RequestHead<'_>, protects: Protects, max_bytes: usize) -> Self {
         if head.end_of_stream() {
             return Self(Some(BodyFault::Absent));
         }
@@ -25,6 +25,8 @@ impl Announced {
             Some(BodyFault::TooLarge)
         } else if !encodings.into_iter().all(identity) {
             Some(BodyFault::Encoded)
+        } else if matches!(protects, Protects::Cpix | Protects::SignedCpix) && !is_utf8(head) {
+            Some(BodyFault::Charset)
         } else {
             None
         })
@@ -42,4 +44,29 @@ pub(super) fn denial(protects: Protects, fault: BodyFault) -> Denial {
         Protects::License | Protects::Nothing => Denial::Tunnel(TunnelFault::Body(fault)),
         Protects::Cpix | Protects::SignedCpix => Denial::Cpix(CpixFault::Body(fault)),
     }
+}
+
+/// Whether everybody who goes by `Content-Type` reads the body as UTF-8, or as what the document itself says. What goes on is
+/// bytes: another charset makes another document of them.
+///
+/// How the value is taken apart does not matter, because wherever the word `charset` stands, UTF-8 is all that it may say.
+fn is_utf8(head: RequestHead<'_>) -> bool {
+    const CHARSET: &[u8] = b"charset";
+    let names_a_charset = |text: &&[u8]| text.windows(CHARSET.len()).any(|window| window.eq_ignore_ascii_case(CHARSET));
+    let mut values = head.values("content-type");
+    if !head.values("content-type").any(|value| names_a_charset(&value)) {
+        return true;
+    }
+    // A comma may be Envoy's, which joins several headers with one: which of them counts is anybody's choice.
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let one = !value.contains(&b',');
+    one && value.split(|byte| *byte == b';').filter(names_a_charset).all(is_charset_utf8)
+}
+
+/// One parameter, quoted or not; blanks around `=` are nobody's grammar, and everybody's reading.
+fn is_charset_utf8(parameter: &[u8]) -> bool {
+    let mut parts = parameter.splitn(2, |byte| *byte == b'=').map(trim);
+    let (Some(name), Some(value)) = (parts.next(), parts.next()) else { return false };
+    let quoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    name.eq_ignore_ascii_case(b"charset") && quoted.unwrap_or(value).eq_ignore_ascii_case(b"utf-8")
 }

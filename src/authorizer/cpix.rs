@@ -118,7 +118,7 @@ impl Authorizer {
         if !self.config.signed_cpix_audiences.iter().any(|audience| key.audiences.contains(audience)) {
             return Err(Denial::AudienceNotInKeyScope);
         }
-        bind(verified.content_id()?, &parameters.subject)?;
+        verified.check_subject(&parameters.subject)?;
         let (issuer, subject) = (Rc::clone(&key.owner), parameters.subject.clone());
         self.facts.proven = Some(Proven::Document { issuer, subject });
         Ok(SignedSubject(parameters.subject.clone()))
@@ -127,7 +127,7 @@ impl Authorizer {
     pub(super) fn on_bound_document(&mut self, request: Request, grant: Grant, body: &[u8], now: Now) -> Next {
         let bound = match &grant.credential {
             Credential::Token { verified, .. } => {
-                Document::parse(body).and_then(|document| bind(document.content_id()?, verified.subject()))
+                Document::parse(body).and_then(|document| document.check_subject(verified.subject()))
             }
             // A signed document was bound when it was verified.
             Credential::Document(_) => Ok(()),
@@ -137,9 +137,4 @@ impl Authorizer {
             Ok(()) => self.on_grant(request, grant, now),
         }
     }
-}
-
-/// `contentId` is the subject, byte for byte.
-fn bind(content_id: &str, subject: &str) -> Result<(), Denial> {
-    if content_id == subject { Ok(()) } else { Err(Denial::Cpix(CpixFault::ContentIdNotSubject)) }
 }

@@ -243,7 +243,7 @@ impl Authorizer {
             Handling::Service(Service::SignedCpix, drm) => (Protects::SignedCpix, drm),
             Handling::Deny => (Protects::Nothing, None),
         };
-        let body = Announced::read(head, self.config.max_body_bytes);
+        let body = Announced::read(head, protects, self.config.max_body_bytes);
         let forward_token = self.config.upstream.forward_token;
         let request = |removal: &Removal<'_>| {
             let taken_from = if forward_token { edits::TakenFrom::of(removal) } else { edits::TakenFrom::default() };

@@ -42,13 +42,32 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The content that the document is about: the attribute `contentId` of the root element, in no namespace.
+    /// Every name of the content that the document is about, in document order: `contentId` of the root element (where
+    /// absent its `id`, as SPEKE v1 writes it), then of each `ContentKey` of CPIX, wherever it stands. The attributes are
+    /// those in no namespace.
+    pub fn content_ids(&self) -> impl Iterator<Item = &str> {
+        let root = self.tree.attribute(Tree::ROOT, "contentId").or_else(|| self.tree.attribute(Tree::ROOT, "id"));
+        root.into_iter()
+            .chain(self.tree.named(CPIX, "ContentKey").filter_map(|key| self.tree.attribute(key, "contentId")))
+    }
+
+    /// Whether the document is about `subject` and nothing else, byte for byte.
     ///
     /// # Errors
-    /// [`CpixFault::ContentIdMissing`]: absent or empty.
-    pub fn content_id(&self) -> Result<&str, Denial> {
-        let content_id = self.tree.attribute(Tree::ROOT, "contentId").filter(|content_id| !content_id.is_empty());
-        content_id.ok_or(Denial::Cpix(CpixFault::ContentIdMissing))
+    /// In this order: [`CpixFault::ContentIdMissing`] (an empty name names nothing), [`CpixFault::ContentIdNotId`],
+    /// [`CpixFault::ContentIdNotSubject`].
+    pub fn check_subject(&self, subject: &str) -> Result<(), Denial> {
+        let root = |name| self.tree.attribute(Tree::ROOT, name);
+        let fault = if self.content_ids().all(str::is_empty) {
+            CpixFault::ContentIdMissing
+        } else if root("contentId").zip(root("id")).is_some_and(|(content_id, id)| content_id != id) {
+            CpixFault::ContentIdNotId
+        } else if self.content_ids().any(|content_id| content_id != subject) {
+            CpixFault::ContentIdNotSubject
+        } else {
+            return Ok(());
+        };
+        Err(Denial::Cpix(fault))
     }
 
     /// Checks the XML-DSig signature over the whole document with the registered key; what a `KeyInfo` says does not
@@ -91,11 +110,16 @@ impl<'a> Document<'a> {
 }
 
 impl VerifiedDocument<'_> {
-    /// As [`Document::content_id`], from the nodes that were digested.
+    /// As [`Document::content_ids`], from the nodes that were digested.
+    pub fn content_ids(&self) -> impl Iterator<Item = &str> {
+        self.0.content_ids()
+    }
+
+    /// As [`Document::check_subject`], from the nodes that were digested.
     ///
     /// # Errors
-    /// [`CpixFault::ContentIdMissing`]: absent or empty.
-    pub fn content_id(&self) -> Result<&str, Denial> {
-        self.0.content_id()
+    /// Those of [`Document::check_subject`].
+    pub fn check_subject(&self, subject: &str) -> Result<(), Denial> {
+        self.0.check_subject(subject)
     }
 }

@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::DSIG;
 use super::c14n::{Form, NoForm};
 use super::document::Document;
 use super::signature::{ENVELOPED, EXCLUSIVE, SHA256, is_signed};
 use super::tree::Tree;
+use super::{DSIG, unsigned};
 use crate::denial::Denial;
 use crate::jose::xmldsig::SignatureMethod;
 
@@ -17,6 +17,8 @@ use crate::jose::xmldsig::SignatureMethod;
 pub enum NotSigned<E> {
     /// Not a CPIX document.
     Document(Denial),
+    /// A comment, which no signature covers, stands beside text in one element: it would be refused.
+    Comment,
     /// It has no canonical form.
     NoForm(NoForm),
     /// A signature over the whole document is there already; two would be refused.
@@ -41,6 +43,7 @@ pub fn enveloped<E>(
     if is_signed(&document.tree) {
         return Err(NotSigned::AlreadySigned);
     }
+    unsigned::check_comments(document.tree.nodes.iter()).map_err(|_| NotSigned::Comment)?;
     let digest = Sha256::digest(document.canonical_form(&form).map_err(NotSigned::NoForm)?);
     // Written in its canonical form, so that it is signed as it stands: no attribute or namespace of the document gets
     // into an exclusive one.

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256, Sha512};
 use super::c14n::{Form, NoForm};
 use super::document::Document;
 use super::reader::is_space;
-use super::tree::{Child, ElementId, Tree};
-use super::{CPIX, DSIG};
+use super::tree::{ElementId, Tree};
+use super::{DSIG, unsigned};
 use crate::denial::CpixFault;
 use crate::jose::verify::VerifyingKey;
 use crate::jose::xmldsig::SignatureMethod;
@@ -43,8 +43,7 @@ pub(super) fn verify(document: &Document<'_>, key: &VerifyingKey) -> Result<(), 
 /// The signature that covers the whole document: the only one, anywhere, with a reference to all of it, and a child of
 /// the root element as CPIX has it. Other signatures are content, which this one covers too.
 fn overall(tree: &Tree<'_>) -> Result<ElementId, CpixFault> {
-    let ids = (0..tree.elements.len()).map(ElementId);
-    let mut signatures = ids.filter(|id| tree.is(*id, DSIG, "Signature")).peekable();
+    let mut signatures = tree.named(DSIG, "Signature").peekable();
     if signatures.peek().is_none() {
         return Err(CpixFault::NoSignatures);
     }
@@ -57,12 +56,7 @@ fn overall(tree: &Tree<'_>) -> Result<ElementId, CpixFault> {
 
 /// Whether any reference of the signature is to the whole document (XML Signature 1.1 section 4.4.3.2).
 fn covers_all(tree: &Tree<'_>, signature: ElementId) -> bool {
-    let named = |parent, local| {
-        tree.children(parent).filter_map(move |child| match child {
-            Child::Element(id) if tree.is(id, DSIG, local) => Some(id),
-            _ => None,
-        })
-    };
+    let named = |parent, local| tree.child_elements(parent).filter(move |id| tree.is(*id, DSIG, local));
     named(signature, "SignedInfo")
         .flat_map(|signed_info| named(signed_info, "Reference"))
         .any(|reference| tree.attribute(reference, "URI") == Some(""))
@@ -70,7 +64,7 @@ fn covers_all(tree: &Tree<'_>, signature: ElementId) -> bool {
 
 /// Whether a document holds a signature that claims to cover all of it.
 pub(super) fn is_signed(tree: &Tree<'_>) -> bool {
-    (0..tree.elements.len()).map(ElementId).any(|id| tree.is(id, DSIG, "Signature") && covers_all(tree, id))
+    tree.named(DSIG, "Signature").any(|id| covers_all(tree, id))
 }
 
 /// A signature of the allowed form.
@@ -97,7 +91,8 @@ enum DigestMethod {
 impl<'t> Signature<'t> {
     fn read(tree: &'t Tree<'_>, element: ElementId) -> Result<Self, CpixFault> {
         let allowed = CpixFault::Algorithm;
-        let [signed_info, value, rest @ ..] = &*elements(tree, element)? else {
+        unsigned::check(tree, element)?;
+        let [signed_info, value, rest @ ..] = &*elements(tree, element) else {
             return Err(allowed("a Signature without SignedInfo and SignatureValue"));
         };
         expect(tree, *signed_info, "SignedInfo")?;
@@ -107,11 +102,8 @@ impl<'t> Signature<'t> {
             [key_info] => expect(tree, *key_info, "KeyInfo")?,
             _ => return Err(allowed("an Object, or more than one KeyInfo")),
         }
-        if holds_cpix(tree, element) {
-            return Err(allowed("elements of CPIX inside the Signature, where nothing is signed"));
-        }
 
-        let [canonicalization, method, references @ ..] = &*elements(tree, *signed_info)? else {
+        let [canonicalization, method, references @ ..] = &*elements(tree, *signed_info) else {
             return Err(allowed("a SignedInfo without its methods"));
         };
         expect(tree, *canonicalization, "CanonicalizationMethod")?;
@@ -119,7 +111,7 @@ impl<'t> Signature<'t> {
         let [reference] = references else { return Err(allowed("more than one Reference")) };
         expect(tree, *reference, "Reference")?;
 
-        let [transforms, digest_method, digest] = *elements(tree, *reference)? else {
+        let [transforms, digest_method, digest] = *elements(tree, *reference) else {
             return Err(allowed("a Reference without Transforms, DigestMethod and DigestValue"));
         };
         expect(tree, transforms, "Transforms")?;
@@ -162,7 +154,7 @@ impl DigestMethod {
 /// enveloped-signature, and at most one canonicalisation after it. Without one it is Canonical XML 1.0 (XML Signature 1.1
 /// section 4.4.3.2).
 fn transform(tree: &Tree<'_>, transforms: ElementId) -> Result<Form, CpixFault> {
-    let transforms = elements(tree, transforms)?;
+    let transforms = elements(tree, transforms);
     for transform in &transforms {
         expect(tree, *transform, "Transform")?;
     }
@@ -186,7 +178,7 @@ fn form(tree: &Tree<'_>, method: ElementId) -> Result<Form, CpixFault> {
         INCLUSIVE_1_1 => return bare_algorithm(tree, method).map(|_| Form::Inclusive11),
         _ => return Err(CpixFault::Algorithm("a canonicalisation or transform that is not listed")),
     }
-    let prefix_list = match *elements(tree, method)? {
+    let prefix_list = match *elements(tree, method) {
         [] => Some(""),
         // Exclusive XML Canonicalization 1.0 section 4.
         [parameter] if tree.is(parameter, EXCLUSIVE, "InclusiveNamespaces") => tree.attribute(parameter, "PrefixList"),
@@ -202,16 +194,15 @@ fn algorithm<'t>(tree: &'t Tree<'_>, method: ElementId) -> Result<&'t str, CpixF
 
 /// The algorithm of a method without parameters.
 fn bare_algorithm<'t>(tree: &'t Tree<'_>, method: ElementId) -> Result<&'t str, CpixFault> {
-    if elements(tree, method)?.is_empty() {
+    if elements(tree, method).is_empty() {
         algorithm(tree, method)
     } else {
         Err(CpixFault::Algorithm("parameters of a method that has none"))
     }
 }
 
-fn elements(tree: &Tree<'_>, parent: ElementId) -> Result<Box<[ElementId]>, CpixFault> {
-    let elements = tree.child_elements(parent).map(Into::into);
-    elements.ok_or(CpixFault::Algorithm("text or a processing instruction between the elements of a Signature"))
+fn elements(tree: &Tree<'_>, parent: ElementId) -> Box<[ElementId]> {
+    tree.child_elements(parent).collect()
 }
 
 fn expect(tree: &Tree<'_>, id: ElementId, local: &str) -> Result<(), CpixFault> {
@@ -220,15 +211,6 @@ fn expect(tree: &Tree<'_>, id: ElementId, local: &str) -> Result<(), CpixFault> 
     } else {
         Err(CpixFault::Algorithm("an element that is not expected in a Signature"))
     }
-}
-
-/// Whether there is an element of CPIX in the signature, which the signature does not cover.
-fn holds_cpix(tree: &Tree<'_>, signature: ElementId) -> bool {
-    let cpix = tree.find_uri(CPIX);
-    // Elements are numbered in document order.
-    let after = tree.elements.iter().skip(signature.0);
-    let close = tree.element(signature).map_or(0, |signature| signature.close);
-    after.take_while(|element| element.open < close).any(|element| Some(element.namespace) == cpix)
 }
 
 fn no_form(reason: NoForm) -> CpixFault {

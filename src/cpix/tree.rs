@@ -6,8 +6,6 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::reader::is_space;
-
 /// A namespace name (Namespaces in XML 1.0 section 2.1), sorted as its text is. [`Uri::NONE`] is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Uri(pub(super) usize);
@@ -99,8 +97,7 @@ pub(super) struct Tree<'a> {
 pub(super) enum Child<'t> {
     Element(ElementId),
     Text(&'t str),
-    Comment,
-    Instruction,
+    Other,
 }
 
 impl<'a> Tree<'a> {
@@ -128,6 +125,15 @@ impl<'a> Tree<'a> {
         self.uris.binary_search_by(|uri| uri.as_ref().cmp(text)).ok().map(Uri)
     }
 
+    /// Every element of this expanded name, in document order.
+    pub(super) fn named<'t>(&'t self, namespace: &str, local: &'t str) -> impl Iterator<Item = ElementId> {
+        let namespace = self.find_uri(namespace);
+        let elements = self.elements.iter().enumerate();
+        elements
+            .filter(move |(_, element)| Some(element.namespace) == namespace && element.local == local)
+            .map(|(number, _)| ElementId(number))
+    }
+
     /// Whether the element has this expanded name.
     pub(super) fn is(&self, id: ElementId, namespace: &str, local: &str) -> bool {
         self.element(id).is_some_and(|element| element.local == local && self.uri(element.namespace) == namespace)
@@ -149,8 +155,7 @@ impl<'a> Tree<'a> {
             let (child, last) = match node {
                 Node::Open(id) => (Child::Element(*id), self.element(*id)?.close),
                 Node::Text(text) => (Child::Text(text), at),
-                Node::Instruction { .. } => (Child::Instruction, at),
-                Node::Comment => (Child::Comment, at),
+                Node::Instruction { .. } | Node::Comment => (Child::Other, at),
                 Node::Close(_) => return None,
             };
             at = last.saturating_add(1);
@@ -158,18 +163,9 @@ impl<'a> Tree<'a> {
         })
     }
 
-    /// The elements directly inside an element; none if there is anything else beside white space and comments.
-    pub(super) fn child_elements(&self, id: ElementId) -> Option<Vec<ElementId>> {
-        let mut elements = Vec::new();
-        for child in self.children(id) {
-            match child {
-                Child::Element(id) => elements.push(id),
-                Child::Text(text) if text.trim_matches(is_space).is_empty() => {}
-                Child::Comment => {}
-                Child::Text(_) | Child::Instruction => return None,
-            }
-        }
-        Some(elements)
+    /// The elements directly inside an element.
+    pub(super) fn child_elements(&self, id: ElementId) -> impl Iterator<Item = ElementId> {
+        self.children(id).filter_map(|child| if let Child::Element(id) = child { Some(id) } else { None })
     }
 
     /// The text of an element that holds one undivided text and nothing else, not even a comment.

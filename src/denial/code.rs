@@ -55,6 +55,7 @@ codes! {
     Mdrm520 = "MDRM-520", 403, "Invalid Trust Tunnel mode configuration for the request";
     Mdrm521 = "MDRM-521", 403, "Invalid Trust Tunnel protocol for the request";
     Mdrm903 = "MDRM-903", 400, "Content ID must be present in the request";
+    Mdrm904 = "MDRM-904", 400, "Content ID must match ID in the request";
     Mdrm905 = "MDRM-905", 400, "Subject claim does not refer to the requested content ID";
     Mdrm910 = "MDRM-910", 400, "Failed to transform request to XML";
     Mdrm914 = "MDRM-914", 401, "CPIX document has no signatures";

@@ -106,6 +106,8 @@ pub enum BodyFault {
     TooLarge,
     /// A `content-encoding` other than `identity`.
     Encoded,
+    /// `content-type` says a charset that is, or could be read as, another one than UTF-8. Of CPIX documents alone.
+    Charset,
     /// Not complete within `body_timeout`; or the host does not deliver bodies while headers are held.
     Timeout,
 }
@@ -116,6 +118,7 @@ impl fmt::Display for BodyFault {
             Self::Absent => "there is no body",
             Self::TooLarge => "the body is larger than max_body_bytes",
             Self::Encoded => "the body has a content-encoding",
+            Self::Charset => "the content-type says a charset other than UTF-8, or several",
             Self::Timeout => {
                 "the body was not complete within body_timeout; if this happens to every such request, the plugin lacks \
                  allow_on_headers_stop_iteration: true (Envoy 1.35 or later)"
@@ -141,9 +144,11 @@ pub enum CpixFault {
     KeyType,
     /// The digest or the signature value is wrong.
     SignatureInvalid,
-    /// The root element has no `contentId`.
+    /// Nothing names the content.
     ContentIdMissing,
-    /// `contentId` is not the subject.
+    /// The root element has a `contentId` and an `id`, and they differ.
+    ContentIdNotId,
+    /// A name of the content is not the subject.
     ContentIdNotSubject,
 }
 
@@ -157,6 +162,7 @@ impl CpixFault {
             Self::KeyType => Code::Mdrm917,
             Self::SignatureInvalid => Code::Mdrm916,
             Self::ContentIdMissing => Code::Mdrm903,
+            Self::ContentIdNotId => Code::Mdrm904,
             Self::ContentIdNotSubject => Code::Mdrm905,
         }
     }
@@ -172,8 +178,9 @@ impl fmt::Display for CpixFault {
             Self::Algorithm(what) => write!(f, "not allowed in a signature: {what}"),
             Self::KeyType => f.write_str("the key cannot verify the signature method"),
             Self::SignatureInvalid => f.write_str("the digest or the signature does not verify"),
-            Self::ContentIdMissing => f.write_str("the document has no contentId"),
-            Self::ContentIdNotSubject => f.write_str("contentId is not the subject"),
+            Self::ContentIdMissing => f.write_str("the document names no content"),
+            Self::ContentIdNotId => f.write_str("contentId and id of the root element differ"),
+            Self::ContentIdNotSubject => f.write_str("a contentId of the document is not the subject"),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use crate::denial::JsonFault;
 
@@ -92,6 +93,31 @@ impl<'a> Value<'a> {
         }
         let Text(text) = serde_json::from_str(self.0.get()).ok()?;
         Some(text)
+    }
+
+    /// The string, if it is one of ASCII alone, in memory that is wiped: no other copy of it is made, however it was
+    /// spelled.
+    pub fn secret_ascii(self) -> Option<Zeroizing<Vec<u8>>> {
+        let plain = self.0.get().strip_prefix('"')?.strip_suffix('"')?;
+        // An escape is longer than what it stands for, so this never grows, which would leave a copy behind.
+        let mut secret = Zeroizing::new(Vec::with_capacity(plain.len()));
+        let mut bytes = plain.bytes();
+        while let Some(byte) = bytes.next() {
+            let unescaped = match byte {
+                b'\\' => match bytes.next()? {
+                    b'b' => 0x08,
+                    b'f' => 0x0C,
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    b'u' => u8::try_from(hex4(&mut bytes)).ok()?,
+                    itself => itself,
+                },
+                plain => plain,
+            };
+            secret.push(Some(unescaped).filter(u8::is_ascii)?);
+        }
+        Some(secret)
     }
 
     /// The JSON text of the value, byte for byte as it came.
@@ -258,6 +284,20 @@ mod tests {
         let mut members: Vec<_> = object.iter().map(|(name, value)| (name, value.spelling())).collect();
         members.sort_unstable();
         assert_eq!(members, [("a", "1E2"), ("b", r#"[ 1.50 , "\u0061"]"#)]);
+    }
+
+    #[test]
+    fn a_secret_is_the_text_however_it_was_spelled_and_ascii_alone() {
+        let secret = |text: &str| {
+            let secret = Value::parse(text).unwrap().secret_ascii();
+            secret.map(|secret| String::from_utf8(secret.to_vec()).unwrap())
+        };
+        for text in ["\"\"", r#""abc-_""#, r#""\u0061b\u004A\u004a\u007f""#, r#""\b\f\n\r\t\/\\\"""#, r#""\u0000""#] {
+            assert_eq!(secret(text).as_deref(), Value::parse(text).unwrap().text().as_deref(), "{text}");
+        }
+        for text in ["\"é\"", r#""\u0080""#, r#""\u0141""#, r#""\ud83d\ude00""#, "null", "1", "[]"] {
+            assert_eq!(secret(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::algorithm::Alg;
 use super::json::{Object, Value};
@@ -373,7 +374,7 @@ fn verifying_key(object: &Object<'_>, provenance: Provenance<'_>) -> Result<Veri
         }
         ("OKP", Some("Ed25519")) => VerifyingKey::ed25519(named.unwrap_or(Alg::EdDsa), &bytes(object, "x")?),
         ("oct", _) if !provenance.symmetric => return Err(Unusable::Symmetric),
-        ("oct", _) => VerifyingKey::hmac(named.ok_or(Unusable::Algorithm)?, &bytes(object, "k")?),
+        ("oct", _) => VerifyingKey::hmac(named.ok_or(Unusable::Algorithm)?, &secret_bytes(object, "k")?),
         _ => return Err(Unusable::KeyType),
     };
     key.map_err(Unusable::Weak)
@@ -390,7 +391,7 @@ pub(super) fn text<'a>(object: &Object<'a>, name: &'static str) -> Result<Option
 }
 
 /// A required string member.
-pub(super) fn required<'a>(object: &Object<'a>, name: &'static str) -> Result<Cow<'a, str>, Unusable> {
+fn required<'a>(object: &Object<'a>, name: &'static str) -> Result<Cow<'a, str>, Unusable> {
     text(object, name)?.ok_or(Unusable::Member(name, Flaw::Missing))
 }
 
@@ -398,4 +399,17 @@ pub(super) fn required<'a>(object: &Object<'a>, name: &'static str) -> Result<Co
 pub(super) fn bytes(object: &Object<'_>, name: &'static str) -> Result<Vec<u8>, Unusable> {
     let text = required(object, name)?;
     URL_SAFE_NO_PAD.decode(&*text).map_err(|_| Unusable::Member(name, Flaw::NotBase64Url))
+}
+
+/// A required member of canonical base64url that is secret, in memory that is wiped; so is everything on the way to it.
+pub(super) fn secret_bytes(object: &Object<'_>, name: &'static str) -> Result<Zeroizing<Vec<u8>>, Unusable> {
+    let value = member(object, name).ok_or(Unusable::Member(name, Flaw::Missing))?;
+    let not_base64url = Unusable::Member(name, Flaw::NotBase64Url);
+    let is_string = value.spelling().starts_with('"');
+    let wrong = || if is_string { not_base64url.clone() } else { Unusable::Member(name, Flaw::NotA("a string")) };
+    let text = value.secret_ascii().ok_or_else(wrong)?;
+    let mut secret = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);
+    let length = URL_SAFE_NO_PAD.decode_slice(text.as_slice(), &mut secret).map_err(|_| not_base64url)?;
+    secret.truncate(length);
+    Ok(secret)
 }

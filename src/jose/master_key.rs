@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::json::Object;
-use super::jwk::{Ring, bytes, text};
+use super::jwk::{Ring, secret_bytes, text};
 use super::unusable::{Flaw, Unusable};
 
 /// Bytes of master keys and content keys: AES-256.
@@ -78,7 +78,7 @@ impl MasterKey {
             return Err(Unusable::KeyType);
         }
         let alg = text(object, "alg")?.and_then(|alg| KeyManagement::from_name(&alg)).ok_or(Unusable::Algorithm)?;
-        let k = Zeroizing::new(bytes(object, "k")?);
+        let k = secret_bytes(object, "k")?;
         let mut secret = Secret::default();
         if k.len() != secret.len() {
             return Err(Unusable::Member("k", Flaw::Octets { found: k.len(), expected: secret.len() }));

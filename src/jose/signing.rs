@@ -4,15 +4,13 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::Signer as _;
 use sha2::{Digest as _, Sha256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::algorithm::Alg;
 use super::json::Object;
-use super::jwk::{Ring, bytes, required, text};
+use super::jwk::{Ring, bytes, secret_bytes, text};
 use super::native::Verify;
 use super::unusable::{Flaw, Unusable};
 use super::verify::{VerifyingKey, WeakKey};
@@ -148,10 +146,7 @@ fn check_alg(object: &Object<'_>, implied: Alg) -> Result<(), Unusable> {
 
 /// `d` in canonical base64url.
 fn secret(object: &Object<'_>) -> Result<Zeroizing<[u8; SECRET_BYTES]>, Unusable> {
-    // Owned, because text that was written with escapes is a copy of its own, which must be wiped as well.
-    let text = Zeroizing::new(required(object, "d")?.into_owned());
-    let d = URL_SAFE_NO_PAD.decode(&*text).map_err(|_| Unusable::Member("d", Flaw::NotBase64Url))?;
-    let d = Zeroizing::new(d);
+    let d = secret_bytes(object, "d")?;
     let octets = Flaw::Octets { found: d.len(), expected: SECRET_BYTES };
     let d = d.as_slice().try_into().map_err(|_| Unusable::Member("d", octets))?;
     Ok(Zeroizing::new(d))

@@ -1,5 +1,5 @@
 //! CPIX documents: canonical forms and signatures of other implementations, refusals, attacks, limits, properties. The
-//! fixtures are made by `cpix/fixtures/make.py`.
+//! fixtures are made by `cpix/fixtures/make.py` and `cpix/fixtures/OpenJdk.java`.
 
 mod attacks;
 mod canonical;
@@ -22,6 +22,7 @@ use serde_json::Value;
 static KEYS: LazyLock<Value> = LazyLock::new(|| fixture(include_str!("cpix/fixtures/keys.json")));
 static SIGNED: LazyLock<Value> = LazyLock::new(|| fixture(include_str!("cpix/fixtures/signed.json")));
 static REFUSED: LazyLock<Value> = LazyLock::new(|| fixture(include_str!("cpix/fixtures/refused.json")));
+static OPENJDK: LazyLock<Value> = LazyLock::new(|| fixture(include_str!("cpix/fixtures/openjdk.json")));
 static CANONICAL: LazyLock<Value> = LazyLock::new(|| fixture(include_str!("cpix/fixtures/canonical.json")));
 
 /// The content that every fixture is about.
@@ -41,6 +42,11 @@ fn text<'a>(entry: &'a Value, member: &str) -> &'a str {
     entry[member].as_str().unwrap_or_else(|| panic!("no {member} in {entry}"))
 }
 
+/// Every document whose signature is right.
+fn all_signed() -> impl Iterator<Item = &'static Value> {
+    entries(&SIGNED).iter().chain(entries(&OPENJDK["signed"]))
+}
+
 /// The document of this name among the signed ones.
 fn signed(name: &str) -> &'static str {
     text(entries(&SIGNED).iter().find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("no {name}")), "document")
@@ -48,7 +54,7 @@ fn signed(name: &str) -> &'static str {
 
 /// The key of this name; `alg` in place of its own.
 fn key_for(name: &str, alg: Option<Alg>) -> VerifyingKey {
-    let jwk = &KEYS[name];
+    let jwk = KEYS.get(name).unwrap_or_else(|| &OPENJDK["keys"][name]);
     let number = |member| URL_SAFE_NO_PAD.decode(text(jwk, member)).unwrap();
     let alg = alg.unwrap_or_else(|| Alg::from_name(text(jwk, "alg")).unwrap());
     match text(jwk, "kty") {
@@ -64,7 +70,10 @@ fn key(name: &str) -> VerifyingKey {
 /// The content of a document whose signature is right, or the code of the refusal.
 fn verify(document: &str, key: &VerifyingKey) -> Result<String, &'static str> {
     let verified = Document::parse(document.as_bytes()).and_then(|document| document.verify(key));
-    let content_id = verified.and_then(|verified| verified.content_id().map(str::to_owned));
+    let content_id = verified.and_then(|verified| {
+        let content_id = verified.content_ids().next().unwrap_or_default().to_owned();
+        verified.check_subject(&content_id).map(|()| content_id)
+    });
     content_id.map_err(|denial| denial.code().name())
 }
 

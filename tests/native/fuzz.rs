@@ -1,7 +1,7 @@
 //! The properties of the fuzz targets without a fuzzer: the committed inputs, and random changes of them.
 
 #[path = "../fuzz/properties/mod.rs"]
-mod properties;
+pub(crate) mod properties;
 
 use std::fs;
 use std::path::Path;

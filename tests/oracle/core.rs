@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mdrm_authz::authorizer::{Authorizer, Decision, Platform, Step};
+use mdrm_authz::authorizer::{Authorizer, Awaits, Decision, Platform, Step};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::keys::answer::Answer;
@@ -34,6 +34,15 @@ impl Core {
 
     /// The code of a denial, `ok` for an authorised request, `pass` for an unchecked one.
     pub fn decide(&mut self, headers: &Headers, end_of_stream: bool, unix: i64) -> String {
+        self.run(headers, end_of_stream, None, unix)
+    }
+
+    /// As [`Core::decide`], of a request with a body, which may be looked at.
+    pub fn decide_with_body(&mut self, headers: &Headers, body: Option<&[u8]>, unix: i64) -> String {
+        self.run(headers, body.is_none(), body, unix)
+    }
+
+    fn run(&mut self, headers: &Headers, end_of_stream: bool, body: Option<&[u8]>, unix: i64) -> String {
         self.next_stream += 1;
         // Long enough for the next token of the bucket that holds back names which nobody has asked for before.
         self.monotonic += Duration::from_millis(20);
@@ -41,7 +50,7 @@ impl Core {
         let waiter = WaiterId(self.next_stream);
         let pairs: Vec<(&[u8], &[u8])> = headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
         let (_, mut step) = self.authorizer.on_request(RequestHead::new(&pairs, end_of_stream), waiter, now);
-        for _ in 0..3 {
+        for _ in 0..4 {
             self.answer_all(now);
             match step {
                 Step::Done(outcome) => {
@@ -52,7 +61,12 @@ impl Core {
                         Decision::Allow(..) => "ok".to_owned(),
                     };
                 }
-                Step::Wait(waiting) => step = self.authorizer.resume(*waiting, now),
+                Step::Wait(waiting) => {
+                    step = match (waiting.awaits(), body) {
+                        (Awaits::Body, Some(body)) => self.authorizer.on_body(*waiting, body, now),
+                        _ => self.authorizer.resume(*waiting, now),
+                    }
+                }
             }
         }
         panic!("a request waits on and on")

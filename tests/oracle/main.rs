@@ -17,6 +17,7 @@
 
 mod beside;
 mod core;
+mod cpix;
 mod natively;
 #[path = "../support/mod.rs"]
 mod support;

@@ -64,6 +64,11 @@ impl Crowd {
         id
     }
 
+    /// The request that arrived last.
+    pub fn last(&self) -> WaiterId {
+        WaiterId(self.next - 1)
+    }
+
     /// A client goes away.
     pub fn leaves(&mut self, id: WaiterId) {
         self.requests.forget(id);

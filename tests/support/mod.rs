@@ -25,6 +25,7 @@ pub mod documents;
 pub mod envoy;
 pub mod exchange;
 pub mod h2_client;
+pub mod hostile;
 pub mod key_service;
 pub mod machine;
 pub mod manifests;

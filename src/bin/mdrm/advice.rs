@@ -39,9 +39,12 @@ pub(crate) const fn advice(code: Code) -> &'static str {
         Code::Mdrm519 => "stop; it was encrypted with another key, or changed on its way",
         Code::Mdrm520 => "stop; this service takes encrypted license requests only, or none",
         Code::Mdrm521 => "stop; the token's drm_protocol is for the other kind of license request",
-        Code::Mdrm903 => "stop; CPIX needs the attribute contentId",
-        Code::Mdrm905 => "stop; contentId and sub must be equal",
-        Code::Mdrm910 => "stop; the body is no CPIX document in UTF-8, has a DTD, is compressed or too large",
+        Code::Mdrm903 => "stop; CPIX, or a ContentKey in it, needs the attribute contentId",
+        Code::Mdrm904 => "stop; contentId and id of CPIX must be equal, or one of them absent",
+        Code::Mdrm905 => "stop; every contentId of the document and sub must be equal",
+        Code::Mdrm910 => {
+            "stop; the body is no CPIX document in UTF-8, has a DTD, is compressed or too large, or content-type says another charset"
+        }
         Code::Mdrm914 => "stop; sign the document",
         Code::Mdrm915 => "stop; one signature, and no second one, must cover the whole document",
         Code::Mdrm916 => "stop; another key signed, or the document was changed afterwards",

@@ -32,6 +32,9 @@ impl SignCpix {
         let signed =
             enveloped(&body, method, |message| key.sign_xml(method, message)).map_err(|error| match error {
                 NotSigned::Document(denial) => anyhow!("{}: {denial}", self.file.display()),
+                NotSigned::Comment => {
+                    anyhow!("{}: a comment, which nobody signs, stands beside text", self.file.display())
+                }
                 NotSigned::NoForm(_) => anyhow!("{}: it has no canonical form", self.file.display()),
                 NotSigned::AlreadySigned => anyhow!("{}: it is signed as a whole already", self.file.display()),
                 NotSigned::Key(error) => error.context(format!("in {}", self.key.display())),

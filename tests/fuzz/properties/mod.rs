@@ -13,6 +13,7 @@ pub mod key_document;
 pub mod key_set;
 mod log;
 pub mod token;
+pub mod unsigned;
 
 /// The moment of every request, in seconds since the epoch.
 const NOW: i64 = 1_764_000_000;

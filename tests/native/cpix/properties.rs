@@ -4,7 +4,8 @@ use mdrm_authz::cpix::Document;
 use mdrm_authz::cpix::c14n::Form;
 use proptest::prelude::*;
 
-use super::{CANONICAL, CONTENT, SIGNED, entries, key, text, verify};
+use super::{CANONICAL, CONTENT, all_signed, entries, key, text, verify};
+use crate::fuzz::properties::unsigned;
 
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
@@ -12,10 +13,7 @@ fn cases(cases: u32) -> ProptestConfig {
 
 /// A signed document and its key.
 fn any_signed() -> impl Strategy<Value = (&'static str, &'static str)> {
-    (0..entries(&SIGNED).len()).prop_map(|at| {
-        let entry = &entries(&SIGNED)[at];
-        (text(entry, "document"), text(entry, "key"))
-    })
+    prop::sample::select(all_signed().map(|entry| (text(entry, "document"), text(entry, "key"))).collect::<Vec<_>>())
 }
 
 /// Pieces that mean something to a reader of XML.
@@ -65,9 +63,35 @@ fn markup() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// What somebody might put into a signature that is right.
+fn unsigned_markup() -> impl Strategy<Value = String> {
+    let pieces = [
+        "<KeyInfo><KeyName>evil</KeyName></KeyInfo>",
+        "<ds:KeyInfo><ds:KeyName>evil</ds:KeyName></ds:KeyInfo>",
+        "<KeyName>evil</KeyName>",
+        "<ds:X509Data>evil</ds:X509Data>",
+        "<X509Data><X509SKI>AA==</X509SKI></X509Data>",
+        "<evil xmlns=''/>",
+        "<CPIX xmlns='urn:dashif:org:cpix' contentId='evil'/>",
+        "<Object>evil</Object>",
+        "evil",
+        " ",
+        "&#13;\n",
+        "<![CDATA[evil]]>",
+        "<!-- evil -->",
+        "<?evil?>",
+        " contentId='evil'",
+        " Id='evil'",
+        " xmlns:evil='urn:evil'",
+        " xml:lang='evil'",
+        " xmlns:evil='urn:evil' evil:Id='evil'",
+    ];
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 1..3).prop_map(|pieces| pieces.concat())
+}
+
 fn read_all(body: &[u8]) {
     if let Ok(document) = Document::parse(body) {
-        let _ = document.content_id();
+        let _ = document.check_subject(CONTENT);
         for form in [Form::Inclusive10, Form::Inclusive11, Form::Exclusive { prefix_list: "p #default".into() }] {
             let _ = document.canonical_form(&form);
         }
@@ -114,6 +138,20 @@ proptest! {
     }
 
     #[test]
+    fn what_is_put_where_nothing_is_signed_carries_nothing_or_is_refused(
+        (document, name) in any_signed(), at in any::<prop::sample::Index>(), insert in unsigned_markup(),
+    ) {
+        // Where markup begins or ends, in the signature and around it.
+        let start = document.find("Signature").unwrap();
+        let places: Vec<usize> = document.match_indices(['<', '>', ' ']).map(|(place, _)| place).filter(|place| *place > start).collect();
+        let place = places[at.index(places.len())];
+        for place in [place, place + 1] {
+            let body = format!("{}{insert}{}", &document[..place], &document[place..]);
+            assert_still_signed(document, body.as_bytes(), name);
+        }
+    }
+
+    #[test]
     fn a_signed_document_with_bytes_cut_out_or_put_in_never_verifies_with_other_content(
         (document, name) in any_signed(), at in any::<prop::sample::Index>(), cut in 0..40_usize, insert in markup(),
     ) {
@@ -129,7 +167,8 @@ proptest! {
 /// the signature, the same canonical form.
 fn assert_still_signed(original: &str, body: &[u8], name: &str) {
     let Ok(verified) = Document::parse(body).and_then(|document| document.verify(&key(name))) else { return };
-    assert_eq!(verified.content_id(), Ok(CONTENT));
+    assert_eq!(verified.check_subject(CONTENT), Ok(()));
+    unsigned::check(std::str::from_utf8(body).unwrap());
     let canonical = |body: &[u8]| {
         let form = Document::parse(body).unwrap().canonical_form(&Form::Exclusive { prefix_list: "".into() }).unwrap();
         let form = String::from_utf8(form).unwrap();
@@ -154,7 +193,8 @@ fn what_a_canonical_form_does_not_show_does_not_matter() {
         ("<ContentKeyList>", "<!-- a comment --><ContentKeyList  >"),
         ("<VideoFilter/>", "<VideoFilter></VideoFilter>"),
         ("WADwG2qCqkq5TVml+U5PXw==", "<![CDATA[WADwG2qCqkq5TVml+U5PXw==]]>"),
-        ("<SignedInfo>", "<!-- a comment --><SignedInfo >"),
+        ("<SignedInfo>", "<SignedInfo >"),
+        ("</Signature>", "<KeyInfo Id='&#x65;vil'><KeyName><![CDATA[x]]></KeyName> </KeyInfo></Signature>"),
         ("\n", "\r\n"),
     ] {
         assert!(document.contains(old), "{old}");

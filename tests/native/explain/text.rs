@@ -152,6 +152,7 @@ impl Demo {
             }
             Code::Mdrm521 => self.tunnel(&self.tunnel_body("demo-master", &["--claim", "drm_protocol=REST"])),
             Code::Mdrm903 => self.cpix(r#"<CPIX xmlns="urn:dashif:org:cpix"/>"#),
+            Code::Mdrm904 => self.cpix(r#"<CPIX xmlns="urn:dashif:org:cpix" contentId="movie-1" id="movie-2"/>"#),
             Code::Mdrm905 => self.cpix(&MOVIE.replace("movie-1", "movie-2")),
             Code::Mdrm910 => self.cpix("challenge"),
             Code::Mdrm914 => self.signed("demo-cpix", MOVIE),

@@ -349,10 +349,13 @@ fn with_all_parts() -> Vec<Kind> {
 fn bodies() -> Vec<Kind> {
     use Lane::Pushed;
     let document = |members: &str| format!("<CPIX xmlns=\"urn:dashif:org:cpix\"{members}><ContentKeyList/></CPIX>");
-    let [right, other, none] = [" contentId=\"content-1\"", " contentId=\"content-2\"", ""].map(document);
+    let named = " contentId=\"content-1\"";
+    let [right, other, none] = [named, " contentId=\"content-2\"", ""].map(document);
+    let two = document(&format!("{named} id=\"content-2\""));
     vec![
         Kind::repeated(20, Pushed, "a document that is bound", move |world| world.cpix(&right)),
         Kind::repeated(4, Pushed, "903", move |world| world.cpix(&none).then(903)),
+        Kind::repeated(4, Pushed, "904", move |world| world.cpix(&two).then(904)),
         Kind::repeated(4, Pushed, "905", move |world| world.cpix(&other).then(905)),
         Kind::repeated(4, Pushed, "910", |world| world.cpix("<CPIX").then(910)),
         // In turn every row of the table: 500, 503, 504, 505, 512, 513, 514, 903, 905, 910 and 914 to 918.

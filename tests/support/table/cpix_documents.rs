@@ -6,16 +6,18 @@ use serde_json::{Value, json};
 
 use super::keyring::keyring;
 use super::{Case, Plugin, Request};
+use super::{cpix_content, cpix_unsigned};
 use crate::support::session::{Expected, LIFETIME};
 use crate::support::signer::{CPIX, Document, LICENSE, OWNER};
 use crate::support::token::Token;
 
 static SIGNED: LazyLock<Value> = LazyLock::new(|| fixture(include_str!("../../native/cpix/fixtures/signed.json")));
 static REFUSED: LazyLock<Value> = LazyLock::new(|| fixture(include_str!("../../native/cpix/fixtures/refused.json")));
+static OPENJDK: LazyLock<Value> = LazyLock::new(|| fixture(include_str!("../../native/cpix/fixtures/openjdk.json")));
 static KEYS: LazyLock<Value> = LazyLock::new(|| fixture(include_str!("../../native/cpix/fixtures/keys.json")));
 
 /// The content of every fixture, and of every token.
-const CONTENT: &str = "content-1";
+pub(super) const CONTENT: &str = "content-1";
 
 fn fixture(json: &str) -> Value {
     serde_json::from_str(json).unwrap()
@@ -25,7 +27,7 @@ fn text<'a>(entry: &'a Value, member: &str) -> &'a str {
     entry[member].as_str().unwrap()
 }
 
-fn signed(name: &str) -> &'static str {
+pub(super) fn signed(name: &str) -> &'static str {
     let entries = SIGNED.as_array().unwrap();
     text(entries.iter().find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("no {name}")), "document")
 }
@@ -33,11 +35,14 @@ fn signed(name: &str) -> &'static str {
 /// The keys of the fixtures as the key service knows them, and the same in other states.
 pub(super) fn keys() -> Vec<(String, Value)> {
     let document = |name: &str, kid: &str| {
-        KEYS[name].clone().with("kid", json!(kid)).with("iss", json!(OWNER)).with("aud", json!([CPIX]))
+        let key = KEYS.get(name).unwrap_or_else(|| &OPENJDK["keys"][name]);
+        key.clone().with("kid", json!(kid)).with("iss", json!(OWNER)).with("aud", json!([CPIX]))
     };
     [
         ("cpix-rsa", document("rsa", "cpix-rsa")),
         ("cpix-p256", document("p256", "cpix-p256")),
+        ("cpix-openjdk-rsa", document("openjdk-rsa", "cpix-openjdk-rsa")),
+        ("cpix-openjdk-p256", document("openjdk-p256", "cpix-openjdk-p256")),
         ("cpix-other-rsa", document("other-rsa", "cpix-other-rsa")),
         ("cpix-disabled", document("rsa", "cpix-disabled").with("status", json!("disabled"))),
         ("cpix-deleted", document("rsa", "cpix-deleted").with("status", json!("deleted"))),
@@ -52,10 +57,19 @@ pub(super) fn keys() -> Vec<(String, Value)> {
 }
 
 pub(super) fn cases(now: i64) -> Vec<Case> {
-    [bound(now), parameters(), keys_of_documents(), documents(), upstream(now)].concat()
+    [
+        bound(now),
+        cpix_content::cases(now),
+        parameters(),
+        keys_of_documents(),
+        documents(),
+        cpix_unsigned::cases(),
+        upstream(now),
+    ]
+    .concat()
 }
 
-fn cpix(content_id: &str) -> String {
+pub(super) fn cpix(content_id: &str) -> String {
     format!("<CPIX xmlns=\"urn:dashif:org:cpix\" contentId=\"{content_id}\"><ContentKeyList/></CPIX>")
 }
 
@@ -149,20 +163,20 @@ fn bound(now: i64) -> Vec<Case> {
 }
 
 /// A signed request with these parameters.
-fn with_query(query: &str, document: impl AsRef<[u8]>) -> Request {
+pub(super) fn with_query(query: &str, document: impl AsRef<[u8]>) -> Request {
     Request::post(format!("/signed?{query}")).content_type("application/xml").body(document)
 }
 
-fn query(kid: &str) -> String {
+pub(super) fn query(kid: &str) -> String {
     format!("kid={kid}&sub={CONTENT}&iss={OWNER}")
 }
 
-fn signed_case(name: &str, request: Request) -> Case {
+pub(super) fn signed_case(name: &str, request: Request) -> Case {
     Case::new(format!("signed: {name}"), Plugin::Reference, request)
 }
 
-const RSA: &str = "signxml exclusive rsa-sha256";
-const P256: &str = "signxml exclusive ecdsa-sha256";
+pub(super) const RSA: &str = "signxml exclusive rsa-sha256";
+pub(super) const P256: &str = "signxml exclusive ecdsa-sha256";
 
 fn parameters() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -274,14 +288,17 @@ fn keys_of_documents() -> Vec<Case> {
 /// What others have signed: every form and method, and what must be refused.
 fn documents() -> Vec<Case> {
     let mut cases = Vec::new();
-    for entry in SIGNED.as_array().unwrap() {
+    for entry in [&*SIGNED, &OPENJDK["signed"]].into_iter().flat_map(|signed| signed.as_array().unwrap()) {
         let kid = format!("cpix-{}", text(entry, "key"));
         cases.push(signed_case(text(entry, "name"), with_query(&query(&kid), text(entry, "document"))).allowed());
     }
     for entry in REFUSED.as_array().unwrap() {
         let kid = format!("cpix-{}", text(entry, "key"));
         let code = text(entry, "code").strip_prefix("MDRM-").unwrap().parse().unwrap();
-        let name = format!("attack 60: {}", text(entry, "name"));
+        let name = text(entry, "name");
+        // What nobody signs is another attack than algorithms and references.
+        let unsigned = name.starts_with("a comment beside text") || name.starts_with("attributes of others");
+        let name = format!("attack {}: {name}", if unsigned { 74 } else { 60 });
         cases.push(signed_case(&name, with_query(&query(&kid), text(entry, "document"))).denied(code));
     }
     let changed = signed(P256).replacen("content-1", "content-2", 1);

@@ -319,6 +319,7 @@ fn upstream(now: i64) -> Vec<Case> {
             .lacking("content-md5")
             .lacking("content-encoding"),
         outer("the media type in any case, with parameters", post(&body).content_type("Application/JOSE; v=1")),
+        outer("attack 72: a charset is no matter", post(&body).content_type("application/jose; charset=utf-16")),
         outer("without its length", post(&body).chunked()),
         opened(Case::new(
             "tunnel: the token inside goes on, with a session token and claims",

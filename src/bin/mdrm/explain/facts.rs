@@ -155,13 +155,14 @@ impl<'a> Facts<'a> {
                 let limit = self.config.max_body_bytes;
                 vec![self.body.map_or("no body".to_owned(), |body| format!("{} bytes, at most {limit}", body.len()))]
             }
-            Step::Subject => self.content_id().into_iter().chain(self.subject()).collect(),
-            Step::ContentId => self.content_id().into_iter().collect(),
+            Step::Subject => self.content_ids().into_iter().chain(self.subject()).collect(),
+            Step::ContentId => self.content_ids().into_iter().collect(),
             Step::Decryption
             | Step::Signature
             | Step::Signed
             | Step::SignedAsWhole
             | Step::Methods
+            | Step::ContentIds
             | Step::KeyType
             | Step::DocumentSignature => Vec::new(),
         }
@@ -291,12 +292,24 @@ impl<'a> Facts<'a> {
         facts
     }
 
-    fn content_id(&self) -> Option<String> {
+    /// The names of the content, each once, and no more than a line has room for.
+    fn content_ids(&self) -> Option<String> {
+        const SHOWN: usize = 3;
         let document = Document::parse(self.body?).ok()?;
-        Some(match document.content_id() {
-            Ok(content_id) => format!("contentId {}", text(content_id)),
-            Err(_) => "no contentId".to_owned(),
-        })
+        let mut names: Vec<&str> = Vec::new();
+        for name in document.content_ids().filter(|name| !name.is_empty()) {
+            if names.len() <= SHOWN && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            return Some("no contentId".to_owned());
+        }
+        let mut shown: Vec<String> = names.iter().take(SHOWN).map(|name| text(name)).collect();
+        if names.len() > SHOWN {
+            shown.push("…".to_owned());
+        }
+        Some(format!("contentId {}", shown.join(", ")))
     }
 
     fn subject(&self) -> Option<String> {

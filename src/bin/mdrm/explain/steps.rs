@@ -66,6 +66,7 @@ steps! {
     DocumentIssuer = Mdrm505, "issuer";
     DocumentAudience = Mdrm503, "purpose of the key";
     ContentId = Mdrm903, "contentId there";
+    ContentIds = Mdrm904, "contentId is the id";
     Subject = Mdrm905, "contentId is the subject";
     SessionService = Mdrm500, "answer about the session key";
     SessionKey = Mdrm506, "session key";
@@ -90,7 +91,7 @@ pub(super) fn course(config: &Config, service: Service, tunnel: bool) -> Vec<Ste
     steps.extend([KeyName, KeyService, KeyKnown, KeyKept, KeyEnabled]);
     if service == Service::SignedCpix {
         let document = [Document, Signed, SignedAsWhole, Methods, KeyType, DocumentSignature];
-        steps.extend(document.into_iter().chain([DocumentIssuer, DocumentAudience, ContentId, Subject]));
+        steps.extend(document.into_iter().chain([DocumentIssuer, DocumentAudience, ContentId, ContentIds, Subject]));
     } else {
         steps.extend([Algorithm, Signature, Issuer, Claims, IssuedAt, IssuedInPast, NotBefore, Age, Audience]);
     }
@@ -98,7 +99,7 @@ pub(super) fn course(config: &Config, service: Service, tunnel: bool) -> Vec<Ste
         steps.push(Protocol);
     }
     if service == Service::Cpix && config.bind_content {
-        steps.extend([Document, ContentId, Subject]);
+        steps.extend([Document, ContentId, ContentIds, Subject]);
     }
     if config.session.is_some() {
         steps.extend([SessionService, SessionKey, SessionToken]);
@@ -160,6 +161,7 @@ pub(super) fn failed_at(denial: &Denial, service: Service, asked: Option<Ring>) 
         Denial::Cpix(CpixFault::KeyType) => Step::KeyType,
         Denial::Cpix(CpixFault::SignatureInvalid) => Step::DocumentSignature,
         Denial::Cpix(CpixFault::ContentIdMissing) => Step::ContentId,
+        Denial::Cpix(CpixFault::ContentIdNotId) => Step::ContentIds,
         Denial::Cpix(CpixFault::ContentIdNotSubject) => Step::Subject,
         Denial::SessionKidMissing | Denial::SessionKey(_) => Step::SessionKey,
         Denial::SessionKeyMismatch | Denial::SessionNotSigned => Step::SessionToken,
