@@ -123,10 +123,19 @@ impl Requests {
             |(id, held): (&WaiterId, &Held)| (held.needs_body() && now.monotonic >= held.body_due).then_some(*id);
         let late: Vec<WaiterId> = self.held.iter().filter_map(late).collect();
         for id in late {
-            if let Some(Held { waiting, .. }) = self.held.remove(&id) {
-                let denial = waiting.body_denial(BodyFault::Timeout);
-                self.due.push((id, Due::Decision(self.refused(&waiting, denial))));
-            }
+            let due = match self.held.remove(&id) {
+                // Whoever announces more for so long has more to send than a preflight.
+                Some(Held { waiting, body, body_due }) if waiting.awaits() == Awaits::End => {
+                    let step = self.authorizer.on_end(*waiting, true);
+                    self.hold(step, body, body_due)
+                }
+                Some(Held { waiting, .. }) => {
+                    let denial = waiting.body_denial(BodyFault::Timeout);
+                    Some(Due::Decision(self.refused(&waiting, denial)))
+                }
+                None => None,
+            };
+            self.due.extend(due.map(|due| (id, due)));
         }
     }
 
@@ -180,8 +189,15 @@ impl Requests {
     /// What is due about the body of a request that is held.
     fn body_due(&mut self, id: WaiterId) -> Option<Due> {
         let held = self.held.get(&id)?;
-        if held.waiting.awaits() != Awaits::Body {
-            return None;
+        match held.waiting.awaits() {
+            Awaits::Key => return None,
+            Awaits::End if held.body.bytes == 0 && !held.body.complete => return None,
+            Awaits::End => {
+                let Held { waiting, body, body_due } = self.held.remove(&id)?;
+                let step = self.authorizer.on_end(*waiting, body.bytes > 0);
+                return self.hold(step, body, body_due);
+            }
+            Awaits::Body => {}
         }
         let fault = match self.authorizer.body_fault(held.body.bytes) {
             // Too large already, whatever is still to come.
@@ -196,8 +212,8 @@ impl Requests {
 }
 
 impl Held {
-    /// The body is awaited and not complete.
+    /// The body, or its first byte, is awaited and not complete.
     fn needs_body(&self) -> bool {
-        self.waiting.awaits() == Awaits::Body && !self.body.complete
+        self.waiting.awaits() != Awaits::Key && !self.body.complete
     }
 }

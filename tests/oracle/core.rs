@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mdrm_authz::authorizer::{Authorizer, Decision, Platform, Step};
+use mdrm_authz::authorizer::{Authorizer, Awaits, Decision, Platform, Step};
 use mdrm_authz::clock::Now;
 use mdrm_authz::config::Config;
 use mdrm_authz::keys::answer::Answer;
@@ -32,25 +32,29 @@ impl Core {
         Core { authorizer: Authorizer::new(config, platform), answers, monotonic: Duration::ZERO, next_stream: 0 }
     }
 
-    /// The code of a denial, `ok` for an authorised request, `pass` for an unchecked one.
-    pub fn decide(&mut self, headers: &Headers, end_of_stream: bool, unix: i64) -> String {
+    /// The code of a denial, `ok` for an authorised request, `pass` for an unchecked one. `body`: `none`, `some`, or `empty`,
+    /// announced and not there.
+    pub fn decide(&mut self, headers: &Headers, body: &str, unix: i64) -> String {
         self.next_stream += 1;
         // Long enough for the next token of the bucket that holds back names which nobody has asked for before.
         self.monotonic += Duration::from_millis(20);
         let now = Now { unix, monotonic: self.monotonic };
         let waiter = WaiterId(self.next_stream);
         let pairs: Vec<(&[u8], &[u8])> = headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-        let (_, mut step) = self.authorizer.on_request(RequestHead::new(&pairs, end_of_stream), waiter, now);
-        for _ in 0..3 {
+        let (_, mut step) = self.authorizer.on_request(RequestHead::new(&pairs, body == "none"), waiter, now);
+        for _ in 0..4 {
             self.answer_all(now);
             match step {
                 Step::Done(outcome) => {
                     return match outcome.decision {
                         Decision::Deny(denial) => denial.code().name().to_owned(),
                         Decision::Report(denial) => panic!("reported: {denial}"),
-                        Decision::Pass => "pass".to_owned(),
+                        Decision::Pass(_) => "pass".to_owned(),
                         Decision::Allow(..) => "ok".to_owned(),
                     };
+                }
+                Step::Wait(waiting) if waiting.awaits() == Awaits::End => {
+                    step = self.authorizer.on_end(*waiting, body == "some");
                 }
                 Step::Wait(waiting) => step = self.authorizer.resume(*waiting, now),
             }
