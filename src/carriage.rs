@@ -79,7 +79,8 @@ enum Credential<'a> {
 }
 
 impl<'a> Credential<'a> {
-    /// `<token>`, `Bearer <token>`, or another scheme with its parameters (RFC 9110 section 11.4).
+    /// `<token>`, `Bearer <token>` with one space or more (RFC 6750 section 2.1), or another scheme with its parameters
+    /// (RFC 9110 section 11.4).
     fn read(value: &'a [u8]) -> Result<Self, Denial> {
         // A token is ASCII; other bytes could not be one, nor do they name a scheme that we must leave alone.
         let text = std::str::from_utf8(value).map_err(|_| Denial::NotThreeParts)?;
@@ -87,7 +88,7 @@ impl<'a> Credential<'a> {
         match rest {
             None if text.is_empty() || text.eq_ignore_ascii_case("bearer") => Ok(Self::Absent),
             None => Ok(Self::Token(text)),
-            Some(token) if scheme.eq_ignore_ascii_case("bearer") => Ok(Self::Token(token)),
+            Some(token) if scheme.eq_ignore_ascii_case("bearer") => Ok(Self::Token(token.trim_start_matches(' '))),
             // No registered scheme holds a dot, every token does: `a.b.c x` is a token with a blank inside.
             Some(_) if is_scheme(scheme) => Ok(Self::OtherScheme),
             Some(_) => Ok(Self::Token(text)),
@@ -141,13 +142,24 @@ fn value<'a>(pair: &[u8]) -> Result<Option<Cow<'a, str>>, Denial> {
         return Err(Denial::ParameterNameEncoded);
     }
     let value = pair.get(PARAMETER.len().saturating_add(1)..).unwrap_or_default();
-    let value = percent_decode(value).ok_or(Denial::ParameterEncoding)?;
+    let value = decode_value(value).ok_or(Denial::ParameterEncoding)?;
     match Credential::read(&value)? {
         Credential::Absent => Ok(None),
         Credential::Token(token) => Ok(Some(token.to_owned().into())),
         // Schemes belong to the header; here the text can only be a token, and one with a blank inside.
         Credential::OtherScheme => Err(Denial::NotThreeParts),
     }
+}
+
+/// The value of the parameter. A form writes the blank of `Bearer <token>` as `+`; every other `+` is literal.
+fn decode_value(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let plus = value.iter().position(|b| *b == b'+').and_then(|at| value.split_at_checked(at));
+    if let Some((scheme, [_, token @ ..])) = plus
+        && percent_decode(scheme)?.eq_ignore_ascii_case(b"bearer")
+    {
+        return Some([b"Bearer ", &*percent_decode(token)?].concat().into());
+    }
+    percent_decode(value)
 }
 
 /// RFC 3986 section 2.1, once; `+` is literal. `None` for a `%` without two digits.

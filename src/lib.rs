@@ -31,7 +31,7 @@
 //! | what is counted | [`metrics`] |
 //!
 //! Dependencies point one way, from the left to the right: `filter -> requests, reply, log_limit -> authorizer -> tokens -> claims,
-//! keys -> config, session, tunnel, cpix -> upstream -> jose -> carriage, route -> request, clock, bucket, bounded, metrics -> denial`.
+//! keys -> config, session, tunnel, cpix -> upstream -> jose -> carriage, route -> request, spelling, clock, bucket, bounded, metrics -> denial`.
 //! No cycle.
 
 pub mod authorizer;
@@ -54,6 +54,7 @@ pub mod request;
 pub mod requests;
 pub mod route;
 pub mod session;
+mod spelling;
 mod tokens;
 pub mod tunnel;
 pub mod upstream;

@@ -123,7 +123,12 @@ impl Requests {
             None => {}
         }
         let (_, id) = *self.body_deadlines.first().filter(|(due, _)| now.monotonic >= *due)?;
-        let Held { waiting, .. } = self.take(id)?;
+        let Held { waiting, body, body_due } = self.take(id)?;
+        if waiting.awaits() == Awaits::End {
+            // Whoever announces more for so long has more to send than a preflight.
+            let step = self.authorizer.on_end(*waiting, true);
+            return Some(self.hold(step, body, body_due).map(|due| (id, due)));
+        }
         let denial = waiting.body_denial(BodyFault::Timeout);
         Some(Some((id, Due::Decision(self.refused(&waiting, denial)))))
     }
@@ -209,8 +214,15 @@ impl Requests {
     /// What is due about the body of a request that is held.
     fn body_due(&mut self, id: WaiterId) -> Option<Due> {
         let held = self.held.get(&id)?;
-        if held.waiting.awaits() != Awaits::Body {
-            return None;
+        match held.waiting.awaits() {
+            Awaits::Key => return None,
+            Awaits::End if held.body.bytes == 0 && !held.body.complete => return None,
+            Awaits::End => {
+                let Held { waiting, body, body_due } = self.take(id)?;
+                let step = self.authorizer.on_end(*waiting, body.bytes > 0);
+                return self.hold(step, body, body_due);
+            }
+            Awaits::Body => {}
         }
         let fault = match self.authorizer.body_fault(held.body.bytes) {
             // Too large already, whatever is still to come.
@@ -228,8 +240,8 @@ impl Requests {
 }
 
 impl Held {
-    /// The body is awaited and not complete.
+    /// The body, or its first byte, is awaited and not complete.
     fn needs_body(&self) -> bool {
-        self.waiting.awaits() == Awaits::Body && !self.body.complete
+        self.waiting.awaits() != Awaits::Key && !self.body.complete
     }
 }

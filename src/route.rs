@@ -1,8 +1,18 @@
 //! Path and host of a request -> the service that it is handled as. Nothing is reached by spelling.
 
-use std::borrow::Cow;
+mod host;
+mod path;
 
-use crate::request::{RequestHead, Target, unescape};
+use std::fmt;
+
+pub(crate) use host::ALLOWED as ALLOWED_HOST;
+pub use host::Host;
+pub use path::is_normal;
+
+use crate::request::{RequestHead, trim};
+use crate::spelling::is_spelling_of;
+use host::Authority;
+use path::Path;
 
 /// What a route makes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +66,8 @@ pub enum Drm {
 pub struct Route {
     /// The paths of the route.
     pub matcher: Matcher,
-    /// The host of the route; any if absent. Compared without case; a port counts only if the configuration names one.
-    pub host: Option<Box<str>>,
+    /// The host of the route; any if absent.
+    pub host: Option<Host>,
     /// What its requests are handled as.
     pub service: Service,
     /// The DRM system that the session token names.
@@ -90,237 +100,221 @@ pub enum Handling {
     /// As the service of a route or the default service.
     Service(Service, Option<Drm>),
     /// As a license request that no audience fits.
-    Deny,
+    Deny(Unrouted),
+}
+
+/// Why a request is nobody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unrouted {
+    /// There is no path, or one that servers read in different ways.
+    Path,
+    /// The authority is no host, one that servers read in different ways, or there is none where a route names a host.
+    Authority,
+    /// No route matches, and the default service is `deny`.
+    NoRoute,
+}
+
+impl fmt::Display for Unrouted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Path => "servers may read its path in different ways",
+            Self::Authority => "its authority is not a plain host, or there is none",
+            Self::NoRoute => "no route names it",
+        })
+    }
 }
 
 impl Handling {
-    /// Decides how `request` is handled.
+    /// Decides how `request` is handled. A request that [`may_be_preflight`] is not taken for a preflight here.
     pub fn of(request: RequestHead<'_>, routes: &[Route], default: DefaultService) -> Self {
-        if is_preflight(request) {
+        if request.end_of_stream() && has_form_of_preflight(request) {
             return Self::Preflight;
         }
         let Some(path) = Path::read(request.target()) else {
-            return Self::Deny;
+            return Self::Deny(Unrouted::Path);
         };
-        let host = request.first(":authority").unwrap_or_default();
-        let route = routes.iter().find(|route| route.matches(&path, host));
+        let Ok(authority) = authority(request) else {
+            return Self::Deny(Unrouted::Authority);
+        };
+        if authority.is_none() && routes.iter().any(|route| route.host.is_some()) {
+            return Self::Deny(Unrouted::Authority);
+        }
+        let route = routes.iter().find(|route| route.matches(&path, authority.as_ref()));
         match (route, default) {
             (Some(route), _) => Self::Service(route.service, route.drm),
             (None, DefaultService::License) => Self::Service(Service::License, None),
-            (None, DefaultService::Deny) => Self::Deny,
+            (None, DefaultService::Deny) => Self::Deny(Unrouted::NoRoute),
         }
     }
 }
 
 impl Route {
-    fn matches(&self, path: &Path<'_>, host: &[u8]) -> bool {
-        let path_matches = match &self.matcher {
-            Matcher::Exact(exact) => *path.normal == *exact.as_bytes(),
-            Matcher::Prefix(prefix) => {
-                let rest = path.normal.strip_prefix(prefix.as_bytes());
+    fn matches(&self, path: &Path<'_>, authority: Option<&Authority<'_>>) -> bool {
+        let strictly = self.is_strict();
+        let host_matches = || match (&self.host, authority) {
+            (None, _) => true,
+            (Some(host), Some(authority)) => host.matches(authority, strictly),
+            (Some(_), None) => false,
+        };
+        self.matcher.matches(path.normal()) && !(strictly && path.is_changed()) && host_matches()
+    }
+
+    /// Whether no request can reach `later` past this route, but for one that is spelled otherwise.
+    pub fn covers(&self, later: &Self) -> bool {
+        let host = match (&self.host, &later.host) {
+            (None, _) => true,
+            (Some(host), Some(later)) => host.covers(later, self.is_strict()),
+            (Some(_), None) => false,
+        };
+        host && self.matcher.covers(&later.matcher)
+    }
+
+    /// Nobody asks an `open` route's requests for anything, so it is reached by the one spelling that it names: the server
+    /// behind the filter may read another spelling as something else.
+    fn is_strict(&self) -> bool {
+        self.service == Service::Open
+    }
+}
+
+/// Path, host and service, as a configuration spells them.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.matcher {
+            Matcher::Exact(path) => write!(f, "path {path:?}")?,
+            Matcher::Prefix(path) => write!(f, "path_prefix {path:?}")?,
+        }
+        if let Some(host) = &self.host {
+            write!(f, " on host \"{host}\"")?;
+        }
+        write!(f, " ({})", self.service.name())
+    }
+}
+
+impl Matcher {
+    fn matches(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Exact(exact) => *path == *exact.as_bytes(),
+            Self::Prefix(prefix) => {
+                let rest = path.strip_prefix(prefix.as_bytes());
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/") || prefix.ends_with('/'))
             }
-        };
-        let host_matches = self.host.as_ref().is_none_or(|wanted| host_matches(wanted, host));
-        let spelled = self.service == Service::Open && path.changed;
-        path_matches && host_matches && !spelled
+        }
+    }
+
+    /// Whether every path that matches `other` matches this one.
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(_), Self::Prefix(_)) => false,
+            // What is below a prefix goes on where the prefix ends.
+            (_, Self::Exact(path) | Self::Prefix(path)) => self.matches(path.as_bytes()),
+        }
     }
 }
 
-fn host_matches(wanted: &str, host: &[u8]) -> bool {
-    let without_port = || {
-        // An IPv6 literal keeps its colons inside of brackets.
-        let colon = host.iter().rposition(|b| *b == b':')?;
-        let port = host.get(colon..)?.get(1..)?;
-        port.iter().all(u8::is_ascii_digit).then(|| host.get(..colon)).flatten()
-    };
-    host.eq_ignore_ascii_case(wanted.as_bytes())
-        || without_port().is_some_and(|host| host.eq_ignore_ascii_case(wanted.as_bytes()))
+/// The authority, if there is one. An error if it is no plain host, or if a header `host` says something else: some hosts of
+/// the module deliver both.
+fn authority(request: RequestHead<'_>) -> Result<Option<Authority<'_>>, Unrouted> {
+    let mut all = request.values(":authority").chain(request.values("host"));
+    let Some(first) = all.next() else { return Ok(None) };
+    if all.any(|other| other != first) {
+        return Err(Unrouted::Authority);
+    }
+    if first.is_empty() { Ok(None) } else { Authority::read(first).map(Some).ok_or(Unrouted::Authority) }
 }
 
-/// `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch standard, CORS-preflight request), with nothing
-/// that could make it another request further on: no body, no method override.
-fn is_preflight(request: RequestHead<'_>) -> bool {
-    let overrides = |name: &[u8]| {
-        let spelled: Vec<u8> = name.iter().map(|b| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() }).collect();
-        spelled == b"x-http-method-override"
+/// `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch standard, CORS-preflight request), with nothing that
+/// makes it another request further on: no method override. What is left is that it has no body.
+fn has_form_of_preflight(request: RequestHead<'_>) -> bool {
+    const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+    let is_there = |name: &str| {
+        let mut values = request.values(name).map(trim).peekable();
+        values.peek().is_some() && values.all(|value| !value.is_empty())
     };
     request.first(":method") == Some(b"OPTIONS")
-        && request.end_of_stream()
-        && request.first("origin").is_some()
-        && request.first("access-control-request-method").is_some()
-        && !request.iter().any(|(name, _)| overrides(name))
+        && is_there("origin")
+        && is_there("access-control-request-method")
+        && !request.iter().any(|(name, _)| OVERRIDES.iter().any(|other| is_spelling_of(name, other)))
 }
 
-/// A path in the one spelling that routes are compared with.
-#[derive(Debug, PartialEq, Eq)]
-struct Path<'a> {
-    normal: Cow<'a, [u8]>,
-    /// Normalisation changed it.
-    changed: bool,
-}
-
-impl<'a> Path<'a> {
-    /// `None` for a path that another server could read differently.
-    fn read(target: Target<'a>) -> Option<Self> {
-        let path = target.path;
-        if !path.starts_with(b"/") || !target.fragment.is_empty() {
-            return None;
-        }
-        // Nearly all paths come without an escape, an empty segment and one that starts with a dot.
-        let (mut changes, mut before) = (false, 0);
-        for byte in path {
-            if !is_plain(*byte) {
-                return None;
-            }
-            changes |= *byte == b'%' || (before == b'/' && matches!(byte, b'/' | b'.'));
-            before = *byte;
-        }
-        if !changes {
-            return Some(Self { normal: path.into(), changed: false });
-        }
-        let decoded = decode_unreserved(path)?;
-        let merged = merge_slashes(&remove_dot_segments(&decoded));
-        let changed = merged != path;
-        Some(Self { normal: if changed { merged.into() } else { path.into() }, changed })
-    }
-}
-
-/// Whether a configured path is written as requests are compared.
-pub fn is_normal(path: &str) -> bool {
-    !path.contains('?') && Path::read(Target::split(path.as_bytes())).is_some_and(|path| !path.changed)
-}
-
-fn is_plain(byte: u8) -> bool {
-    (0x21..=0x7e).contains(&byte) && byte != b'\\' && byte != b';'
-}
-
-/// RFC 3986 section 6.2.2.2. `None` if an escape hides a separator or the end of a string, or is none at all: `%%32e`
-/// would become an escape by being decoded.
-fn decode_unreserved(path: &[u8]) -> Option<Vec<u8>> {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((first, after)) = rest.split_first() {
-        match unescape(rest) {
-            Some(b'/' | b'\\' | b';' | 0) => return None,
-            Some(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') => {
-                decoded.push(byte);
-                rest = rest.get(3..).unwrap_or_default();
-            }
-            None if *first == b'%' => return None,
-            _ => {
-                decoded.push(*first);
-                rest = after;
-            }
-        }
-    }
-    Some(decoded)
-}
-
-/// RFC 3986 section 5.2.4, for a path that starts with a slash.
-fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
-    let mut kept: Vec<&[u8]> = Vec::new();
-    let segments: Vec<&[u8]> = path.split(|b| *b == b'/').skip(1).collect();
-    let last = segments.last().copied().unwrap_or_default();
-    for segment in &segments {
-        match *segment {
-            b"." => {}
-            b".." => drop(kept.pop()),
-            segment => kept.push(segment),
-        }
-    }
-    if matches!(last, b"." | b"..") {
-        kept.push(b"");
-    }
-    let mut removed = Vec::with_capacity(path.len());
-    for segment in kept {
-        removed.push(b'/');
-        removed.extend_from_slice(segment);
-    }
-    if removed.is_empty() { b"/".to_vec() } else { removed }
-}
-
-fn merge_slashes(path: &[u8]) -> Vec<u8> {
-    let mut merged = path.to_vec();
-    merged.dedup_by(|a, b| *a == b'/' && *b == b'/');
-    merged
+/// Whether only the end of the request, which has not come yet, tells if it is a preflight: an empty frame or chunk may
+/// follow, or a body.
+pub fn may_be_preflight(request: RequestHead<'_>) -> bool {
+    let announced = request.values("content-length").any(|length| trim(length) != b"0");
+    !request.end_of_stream() && !announced && has_form_of_preflight(request)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Target;
 
-    fn normal(path: &str) -> Option<String> {
-        let path = Path::read(Target::split(path.as_bytes()))?;
-        Some(String::from_utf8_lossy(&path.normal).into_owned())
-    }
-
-    #[test]
-    fn compares_one_spelling() {
-        for (path, expected) in [
-            ("/a", "/a"),
-            ("/a/b?x=/../", "/a/b"),
-            ("/%61%2D%7e", "/a-~"),
-            ("/a/./b", "/a/b"),
-            ("/a/../b", "/b"),
-            ("/a/%2e%2E/b", "/b"),
-            ("/../../a", "/a"),
-            ("/a/..", "/"),
-            ("/a/b/.", "/a/b/"),
-            ("//a///b", "/a/b"),
-            ("/a//../b", "/a/b"),
-            ("/%20", "/%20"),
-            ("/%252F", "/%252F"),
-        ] {
-            assert_eq!(normal(path).as_deref(), Some(expected), "{path}");
-        }
-    }
-
-    #[test]
-    fn denies_what_could_be_read_in_two_ways() {
-        for path in [
-            "", "a", "*", "/a\\b", "/a;b", "/%2f", "/%5C", "/%3b", "/%00", "/%zz", "/%", "/%%32e", "/a b", "/ä",
-            "/a\x7f", "/a#b",
-        ] {
-            assert_eq!(normal(path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_configured_path_is_written_as_it_is_compared() {
-        assert!(is_normal("/a/b") && is_normal("/") && is_normal("/a/"));
-        for path in ["", "a", "/a/../b", "//a", "/%61", "/a?b", "/a#b", "/a;b", "/a?"] {
-            assert!(!is_normal(path), "{path}");
-        }
+    fn route(path_prefix: &str, host: Option<&str>, service: Service) -> Route {
+        let matcher = Matcher::Prefix(path_prefix.into());
+        Route { matcher, host: host.map(|host| Host::parse(host).unwrap()), service, drm: None }
     }
 
     #[test]
     fn a_prefix_is_whole_segments() {
-        let route = |prefix: &str| Route {
-            matcher: Matcher::Prefix(prefix.into()),
-            host: None,
-            service: Service::Open,
-            drm: None,
+        let matches = |prefix, path: &str| {
+            route(prefix, None, Service::Open).matches(&Path::read(Target::split(path.as_bytes())).unwrap(), None)
         };
-        let matches =
-            |prefix, path: &str| route(prefix).matches(&Path::read(Target::split(path.as_bytes())).unwrap(), b"h");
         assert!(matches("/a", "/a") && matches("/a", "/a/b") && matches("/a", "/a/") && matches("/", "/a"));
         assert!(!matches("/a", "/ab") && !matches("/a/", "/a") && matches("/a/", "/a/b"));
         assert!(!matches("/a", "//a") && !matches("/a", "/x/../a"), "an open route is not reached by spelling");
     }
 
+    fn handling(headers: &[(&str, &str)], routes: &[Route]) -> Handling {
+        let headers: Vec<(&[u8], &[u8])> =
+            headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        Handling::of(RequestHead::new(&headers, true), routes, DefaultService::Deny)
+    }
+
     #[test]
-    fn a_host_is_compared_without_case_and_port() {
-        for (wanted, host, expected) in [
-            ("a.example", "A.Example", true),
-            ("a.example", "a.example:8443", true),
-            ("a.example:8443", "a.example:8443", true),
-            ("a.example:8443", "a.example", false),
-            ("a.example", "b.a.example", false),
-            ("[::1]", "[::1]:80", true),
-            ("::1", "[::1]", false),
-        ] {
-            assert_eq!(host_matches(wanted, host.as_bytes()), expected, "{wanted} {host}");
+    fn an_authority_is_needed_where_a_route_names_a_host() {
+        let anywhere = [route("/", None, Service::Cpix)];
+        let named = [route("/a", Some("h"), Service::License), route("/", None, Service::Cpix)];
+        for headers in [&[(":path", "/b")][..], &[(":path", "/b"), (":authority", "")]] {
+            assert_eq!(handling(headers, &anywhere), Handling::Service(Service::Cpix, None));
+            assert_eq!(handling(headers, &named), Handling::Deny(Unrouted::Authority));
         }
+        for authority in ["user@h", "h:", "h:00", "h..", "a b"] {
+            let headers = [(":path", "/b"), (":authority", authority)];
+            assert_eq!(handling(&headers, &anywhere), Handling::Deny(Unrouted::Authority), "{authority}");
+            assert_eq!(handling(&headers, &[]), Handling::Deny(Unrouted::Authority), "{authority}");
+        }
+    }
+
+    #[test]
+    fn attack_68_two_headers_that_name_different_hosts_are_denied() {
+        let routes = [route("/", Some("h"), Service::Open)];
+        let of = |headers: &[(&str, &str)]| handling(&[&[(":path", "/")], headers].concat(), &routes);
+        assert_eq!(of(&[(":authority", "h"), ("host", "h")]), Handling::Service(Service::Open, None));
+        assert_eq!(of(&[("host", "h")]), Handling::Service(Service::Open, None));
+        for headers in [
+            [(":authority", "h"), ("host", "other")],
+            [(":authority", "h"), (":authority", "other")],
+            [("host", "h"), ("host", "other")],
+            [(":authority", "h"), ("host", "")],
+        ] {
+            assert_eq!(of(&headers), Handling::Deny(Unrouted::Authority), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_route_covers_another_that_no_request_can_reach_behind_it() {
+        let exact = |path: &str| Route { matcher: Matcher::Exact(path.into()), ..route("/", None, Service::Cpix) };
+        let cpix = |path_prefix, host| route(path_prefix, host, Service::Cpix);
+        assert!(cpix("/", None).covers(&cpix("/license", None)) && cpix("/a", None).covers(&exact("/a")));
+        assert!(cpix("/a", None).covers(&cpix("/a/", None)) && !cpix("/a/", None).covers(&cpix("/a", None)));
+        assert!(exact("/a").covers(&exact("/a")) && !exact("/a").covers(&cpix("/a", None)));
+        assert!(!cpix("/a", None).covers(&cpix("/ab", None)) && !cpix("/a/b", None).covers(&cpix("/a", None)));
+        assert!(cpix("/", None).covers(&cpix("/", Some("h"))) && !cpix("/", Some("h")).covers(&cpix("/", None)));
+        assert!(cpix("/", Some("*.h")).covers(&cpix("/", Some("a.h:1"))));
+        let open = route("/", Some("h"), Service::Open);
+        assert!(open.covers(&cpix("/", Some("h"))), "what the open route leaves is spelled otherwise");
+        assert!(
+            !open.covers(&cpix("/", Some("h:8443"))),
+            "an open route is not matched by a port that it does not name"
+        );
     }
 }

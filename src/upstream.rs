@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::jose::json::Value;
+use crate::spelling::fold;
 
 /// Why a claim cannot be the value of a header, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,16 +83,15 @@ const RESERVED: [&str; 9] = [
 /// Families of such headers.
 const RESERVED_PREFIXES: [&str; 3] = ["content-", "x-forwarded-", "x-envoy-"];
 
-/// Whether this filter may write a header of this name (compared without case). It must be a token (RFC 9110 section 5.1),
-/// which no pseudo-header is, and not one that other parts of the proxy rely on. `authorization` is free for a session
-/// token unless the client's token stays there (`upstream.forward_token`).
+/// Whether this filter may write a header of this name. It must be a token (RFC 9110 section 5.1), which no pseudo-header
+/// is, and in no spelling one that other parts of the proxy rely on. `authorization` is free for a session token unless the
+/// client's token stays there (`upstream.forward_token`).
 pub fn is_writable_header(name: &str, header_use: HeaderUse, forward_token: bool) -> bool {
-    let name = name.to_ascii_lowercase();
-    let reserved = match &*name {
+    let reserved = match &*fold(name) {
         "authorization" => header_use != HeaderUse::SessionToken || forward_token,
         name => RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
     };
-    is_token(&name) && !reserved
+    is_token(name) && !reserved
 }
 
 /// RFC 9110 section 5.6.2.

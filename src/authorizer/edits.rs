@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::carriage::{HEADER, PathEdit, Removal};
 use crate::config::Config;
+use crate::spelling::{fold, is_spelling_of};
 
 /// What to take off a request at once, before anything is decided.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl TakenFrom {
     }
 }
 
-/// What to change on an allowed request before it goes on, in this order.
+/// What to change on a request before it goes on, in this order.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Edits {
     /// Names of headers to remove.
@@ -42,6 +43,16 @@ pub struct Edits {
 }
 
 impl Edits {
+    /// Takes the token off, for a request that has kept it so far.
+    pub(super) fn removing(removal: &Removal<'_>) -> Self {
+        let mut edits = Self::default();
+        edits.remove.extend(removal.authorization.first().map(|_| HEADER));
+        if let Some(path) = &removal.path {
+            edits.set(":path", path.without_token.as_slice());
+        }
+        edits
+    }
+
     pub(super) fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
         self.set.push((name.into(), value.into()));
     }
@@ -58,7 +69,7 @@ impl Removals {
 }
 
 /// The names of headers and trailers that only this filter may write: every `x-mdrm-*`, and those that the configuration
-/// names. Compared in any case, `_` for `-`, as servers behind the proxy may.
+/// names, in every spelling that a server behind the proxy may take for one of them.
 #[derive(Debug, Default)]
 pub struct OurHeaders(Box<[Box<str>]>);
 
@@ -68,8 +79,7 @@ impl OurHeaders {
         let payload = config.upstream.payload_header.as_ref();
         let claims = config.upstream.claim_headers.iter().map(|header| &header.header);
         let names = session.into_iter().chain(payload).chain(claims);
-        let names = names.filter(|name| !name.starts_with(OUR_PREFIX));
-        Self(names.map(|name| name.replace('_', "-").into()).collect())
+        Self(names.map(|name| fold(name)).filter(|name| !name.starts_with(OUR_PREFIX)).map(Into::into).collect())
     }
 
     /// Those among `names` that a client must not send.
@@ -84,9 +94,3 @@ impl OurHeaders {
 }
 
 const OUR_PREFIX: &str = "x-mdrm-";
-
-/// `name` is in lower case and spelt with `-`.
-fn is_spelling_of(spelling: &[u8], name: &str) -> bool {
-    spelling.len() == name.len()
-        && spelling.iter().zip(name.bytes()).all(|(s, n)| s.eq_ignore_ascii_case(&n) || (n == b'-' && *s == b'_'))
-}

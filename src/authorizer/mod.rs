@@ -36,7 +36,7 @@ use crate::jose::token::Kid;
 use crate::keys::{Resolution, Rings, WaiterId};
 use crate::metrics::{Counter, Counters, Event};
 use crate::request::RequestHead;
-use crate::route::{Drm, Handling, Service};
+use crate::route::{Drm, Handling, Service, may_be_preflight};
 use crate::tokens::{Place, Tokens};
 use body::Announced;
 
@@ -91,8 +91,8 @@ pub struct Outcome {
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
-    /// Goes on without a check: an `open` route or a preflight.
-    Pass,
+    /// Goes on without a check, changed like this: an `open` route or a preflight.
+    Pass(Edits),
     /// Goes on, changed like this: its credential holds.
     Allow(Edits),
     /// Is answered with the denial; nothing of it reaches the upstream.
@@ -117,6 +117,8 @@ pub enum Awaits {
     Key,
     /// The whole body.
     Body,
+    /// The first byte of the body, or the end of a request without one: then it is a preflight.
+    End,
 }
 
 /// What is kept of a request while it is decided.
@@ -153,6 +155,8 @@ enum Next {
 /// How far a request has come that waits.
 #[derive(Debug)]
 enum Stage {
+    /// Either a preflight that passes with these edits, or a request that has come this far.
+    End(Edits, Box<Next>),
     TunnelBody,
     MasterKey(Box<crate::jose::jwe::UntrustedJwe>),
     TokenKey(Box<token::Read>),
@@ -215,7 +219,7 @@ impl Authorizer {
     /// Counts a decision that was carried out.
     pub fn count(&mut self, decision: &Decision) {
         self.counters.count(match decision {
-            Decision::Pass => Counter::Event(Event::Passed),
+            Decision::Pass(_) => Counter::Event(Event::Passed),
             Decision::Allow(_) => Counter::Event(Event::Allowed),
             Decision::Deny(denial) => Counter::Denied(denial.code()),
             Decision::Report(denial) => Counter::WouldDeny(denial.code()),
@@ -233,15 +237,15 @@ impl Authorizer {
         let ours = self.our_headers.among(head.iter().map(|(name, _)| name));
         let (protects, drm) = match Handling::of(head, &self.config.routes, self.config.default_service) {
             Handling::Service(Service::Open, _) => {
-                return (Removals::new(ours, &Removal::default()), Next::Decided(Decision::Pass));
+                return (Removals::new(ours, &Removal::default()), pass());
             }
             Handling::Preflight => {
-                return (Removals::new(ours, &Carriage::read(head).removal), Next::Decided(Decision::Pass));
+                return (Removals::new(ours, &Carriage::read(head).removal), pass());
             }
             Handling::Service(Service::License, drm) => (Protects::License, drm),
             Handling::Service(Service::Cpix, drm) => (Protects::Cpix, drm),
             Handling::Service(Service::SignedCpix, drm) => (Protects::SignedCpix, drm),
-            Handling::Deny => (Protects::Nothing, None),
+            Handling::Deny(_) => (Protects::Nothing, None),
         };
         let body = Announced::read(head, protects, self.config.max_body_bytes);
         let forward_token = self.config.upstream.forward_token;
@@ -268,6 +272,12 @@ impl Authorizer {
                 Ok(text) => self.on_token(&text, request(&removal), now),
             };
             (removal, next)
+        };
+        let next = if may_be_preflight(head) {
+            let edits = Edits::removing(&Carriage::read(head).removal);
+            request(&Removal::default()).wait(Stage::End(edits, Box::new(next)))
+        } else {
+            next
         };
         // A request that may have to go on as it came keeps its token.
         let removal = if self.config.report_only { Removal::default() } else { removal };
@@ -307,13 +317,36 @@ impl Authorizer {
     pub fn resume(&mut self, waiting: Waiting, now: Now) -> Step {
         let Waiting { request, stage, facts } = waiting;
         self.facts = facts;
-        let next = match stage {
+        let next = self.on_key(request, stage, now);
+        self.step(next)
+    }
+
+    fn on_key(&mut self, request: Request, stage: Stage, now: Now) -> Next {
+        match stage {
             Stage::MasterKey(jwe) => self.on_master_key(request, jwe, now),
             Stage::TokenKey(read) => self.on_token_key(request, *read, now),
             Stage::SignatureKey(parameters) => self.on_signature_key(request, parameters, now),
             Stage::SessionKey(grant) => self.on_grant(request, grant, now),
+            Stage::End(edits, next) => {
+                let next = match *next {
+                    Next::Wait(waiting) => self.on_key(waiting.request, waiting.stage, now),
+                    decided @ Next::Decided(_) => decided,
+                };
+                request.wait(Stage::End(edits, Box::new(next)))
+            }
             stage @ (Stage::TunnelBody | Stage::BoundDocument(_) | Stage::SignedDocument(..)) => request.wait(stage),
+        }
+    }
+
+    /// Goes on with a request that [awaits its end](Awaits::End). `has_body`: a byte of it has come, or is taken to come.
+    pub fn on_end(&mut self, waiting: Waiting, has_body: bool) -> Step {
+        let Waiting { request, stage, facts } = waiting;
+        let next = match stage {
+            Stage::End(edits, _) if !has_body => return self.step(Next::Decided(Decision::Pass(edits))),
+            Stage::End(_, next) => *next,
+            stage => request.wait(stage),
         };
+        self.facts = facts;
         self.step(next)
     }
 
@@ -330,9 +363,11 @@ impl Authorizer {
             Stage::TunnelBody => self.on_tunnel_body(request, body, now),
             Stage::BoundDocument(grant) => self.on_bound_document(request, grant, body, now),
             Stage::SignedDocument(parameters, key) => self.on_signed_document(request, &parameters, key, body, now),
-            stage @ (Stage::MasterKey(_) | Stage::TokenKey(_) | Stage::SignatureKey(_) | Stage::SessionKey(_)) => {
-                request.wait(stage)
-            }
+            stage @ (Stage::End(..)
+            | Stage::MasterKey(_)
+            | Stage::TokenKey(_)
+            | Stage::SignatureKey(_)
+            | Stage::SessionKey(_)) => request.wait(stage),
         };
         self.step(next)
     }
@@ -345,6 +380,10 @@ impl Authorizer {
             _ => None,
         }
     }
+}
+
+fn pass() -> Next {
+    Next::Decided(Decision::Pass(Edits::default()))
 }
 
 fn deny(denial: Denial) -> Next {
@@ -378,6 +417,7 @@ impl Waiting {
     /// What for.
     pub fn awaits(&self) -> Awaits {
         match self.stage {
+            Stage::End(..) => Awaits::End,
             Stage::TunnelBody | Stage::BoundDocument(_) | Stage::SignedDocument(..) => Awaits::Body,
             Stage::MasterKey(_) | Stage::TokenKey(_) | Stage::SignatureKey(_) | Stage::SessionKey(_) => Awaits::Key,
         }

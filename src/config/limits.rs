@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{AccessLog, TunnelMode};
-use crate::route::DefaultService;
 
 /// What a member is where it is absent, and what it may be, both ends included.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +35,6 @@ pub(super) const KEYS_NEGATIVE_MAX_AGE: Range<Duration> = range(seconds(30), SEC
 pub(super) const KEYS_REFETCH_INTERVAL: Range<Duration> = range(seconds(30), SECOND, HOUR);
 pub(super) const KEYS_MAX_ENTRIES: Range<usize> = range(10_000, 1, 100_000);
 pub(super) const KEYS_MAX_WAITING: Range<usize> = range(1000, 0, 100_000);
-
-pub(super) const DEFAULT_SERVICE: DefaultService = DefaultService::License;
 
 /// The audiences are the vendor's.
 pub(super) const LICENSE_AUDIENCE: &str = "urn:verimatrix:multidrm";

@@ -23,7 +23,7 @@ use limits::Range;
 use reader::{Member, Read as _};
 
 use crate::jose::token::Kid;
-use crate::route::{DefaultService, Matcher, Route};
+use crate::route::{ALLOWED_HOST, DefaultService, Host, Matcher, Route};
 
 /// A complete, valid configuration.
 #[derive(Debug)]
@@ -181,14 +181,12 @@ impl Config {
         let master = plugin.trust_tunnel.keys;
         let master = master
             .map(|master| keys::private("trust_tunnel.keys", limits::MASTER_KEYS_PATH, master, &keys, environment));
+        let routes = routes(plugin.routes)?;
+        // Whoever names routes has said what may come.
+        let default_service = if routes.is_empty() { DefaultService::License } else { DefaultService::Deny };
         Ok(Self {
-            routes: plugin
-                .routes
-                .into_iter()
-                .enumerate()
-                .map(|(at, route)| self::route(at, route))
-                .collect::<Result<_>>()?,
-            default_service: plugin.default_service.unwrap_or(limits::DEFAULT_SERVICE),
+            routes,
+            default_service: plugin.default_service.unwrap_or(default_service),
             license: token_rules("services.license", license, limits::LICENSE_AUDIENCE, &limits::LICENSE_MAX_AGE)?,
             cpix: token_rules("services.cpix", cpix, limits::CPIX_AUDIENCE, &limits::CPIX_MAX_AGE)?,
             bind_content,
@@ -238,13 +236,26 @@ fn session(raw: raw::Session, keys: &Keys, environment: &dyn Fn(&str) -> Option<
     })
 }
 
+fn routes(raw: Vec<raw::Route>) -> Result<Vec<Route>> {
+    let mut routes: Vec<Route> = Vec::new();
+    for (at, route) in raw.into_iter().enumerate() {
+        let route = self::route(at, route)?;
+        if let Some((first, earlier)) = routes.iter().enumerate().find(|(_, earlier)| earlier.covers(&route)) {
+            let found = format!("found {route}, which no request reaches because routes[{first}] is {earlier}");
+            return refuse(format!("routes[{at}]"), format!("{found}, allowed: the narrower of two routes first"));
+        }
+        routes.push(route);
+    }
+    Ok(routes)
+}
+
 fn route(at: usize, route: raw::Route) -> Result<Route> {
     let path_is_normal = |name: &str, path: String| {
         if crate::route::is_normal(&path) {
             Ok(path.into_boxed_str())
         } else {
             let allowed = "allowed: a path that starts with / and is written as it is compared (no query, no dot segments, \
-                           no //, no escaped unreserved character, none of \\ ; %2F %5C %3B %00)";
+                           no //, no escaped unreserved character, none of \\ ; %2F %5C %3B %00, no %25 before two hex digits)";
             refuse(format!("routes[{at}].{name}"), format!("found {path:?}, {allowed}"))
         }
     };
@@ -253,10 +264,14 @@ fn route(at: usize, route: raw::Route) -> Result<Route> {
         (None, Some(prefix)) => Matcher::Prefix(path_is_normal("path_prefix", prefix)?),
         _ => return refuse(format!("routes[{at}]"), "allowed: exactly one of path and path_prefix"),
     };
-    if route.host.as_deref() == Some("") {
-        return refuse(format!("routes[{at}].host"), "found an empty string, allowed: a host name, or no member");
-    }
-    Ok(Route { matcher, host: route.host.map(Into::into), service: route.service, drm: route.drm })
+    let host = match route.host {
+        None => None,
+        Some(text) => match Host::parse(&text) {
+            Some(host) => Some(host),
+            None => return refuse(format!("routes[{at}].host"), format!("found {text:?}, allowed: {ALLOWED_HOST}")),
+        },
+    };
+    Ok(Route { matcher, host, service: route.service, drm: route.drm })
 }
 
 fn token_rules(path: &str, service: raw::License, audience: &str, max_age: &Range<Duration>) -> Result<TokenRules> {

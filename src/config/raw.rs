@@ -56,8 +56,9 @@ object!(Plugin {
     keys: Keys = schema::AnyOf(["cluster", "inline"]),
     /// What each request is handled as; the first match wins.
     routes: Vec<Route> = schema::EachOneOf(["path", "path_prefix"]),
-    /// What a request is that no route matches: a license request, or denied.
-    default_service: Option<DefaultService> = limits::DEFAULT_SERVICE,
+    /// What a request is that no route matches: a license request, or denied. By default license if there are no routes,
+    /// else deny.
+    default_service: Option<DefaultService>,
     /// What each service asks of a token.
     services: Services,
     /// Accept ES384 and ES512 keys on hosts where only the VM can verify them.
@@ -126,8 +127,9 @@ object!(Route {
     path: Option<String> = schema::ROUTE_PATH,
     /// Whole segments from the start of the path: /a matches /a and /a/b, not /ab.
     path_prefix: Option<String> = schema::ROUTE_PATH,
-    /// The host; any if absent. A port counts only if it is named here.
-    host: Option<String> = schema::Text,
+    /// A DNS name, an IP address (IPv6 in brackets), or *. and a DNS name; any host if absent. A port counts only if it is
+    /// named here.
+    host: Option<String> = schema::HOST,
     /// What requests are handled as.
     service: RouteService,
     /// The DRM system that the session token names.

@@ -34,11 +34,17 @@ pub(super) struct Object<'m, 'a> {
 impl<'a> Member<'a> {
     /// Reads `text` as one JSON value: the whole document.
     pub(super) fn document(text: &'a [u8]) -> Result<Self> {
-        let Ok(text) = std::str::from_utf8(text) else { return refuse(".", "found bytes that are not UTF-8") };
-        match Value::parse(text) {
-            Ok(value) => Ok(Self { path: String::new(), value }),
-            Err(error) => refuse(".", error.to_string()),
-        }
+        let problem = match std::str::from_utf8(text).map(Value::parse) {
+            Ok(Ok(value)) => return Ok(Self { path: String::new(), value }),
+            _ if is_protobuf_struct(text) => {
+                "found a google.protobuf.Struct, allowed: JSON in a google.protobuf.StringValue, that is configuration: \
+                 {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: '{...}'}"
+                    .to_owned()
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "found bytes that are not UTF-8".to_owned(),
+        };
+        refuse(".", problem)
     }
 
     /// The object, which must not have members besides `names`.
@@ -186,6 +192,39 @@ impl<T: Read> Read for Vec<T> {
     fn absent() -> Option<Self> {
         Some(Self::new())
     }
+}
+
+/// Whether these bytes are a `google.protobuf.Struct` with a member at least, which is what Envoy hands over in the place of
+/// JSON if its configuration says so: entries of field 1, each a name in field 1 and a value in field 2.
+fn is_protobuf_struct(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let Some((mut entry, after)) = field(0x0a, rest) else { return false };
+        rest = after;
+        for tag in [0x0a, 0x12] {
+            let Some((_, after)) = field(tag, entry) else { return false };
+            entry = after;
+        }
+        if !entry.is_empty() {
+            return false;
+        }
+    }
+    !bytes.is_empty()
+}
+
+/// The content of the field that starts `bytes` with this tag, and what follows it.
+fn field(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = bytes.strip_prefix(&[tag])?;
+    let mut length = 0;
+    for shift in [0, 7, 14, 21, 28] {
+        let (byte, after) = rest.split_first()?;
+        rest = after;
+        length |= usize::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return rest.split_at_checked(length);
+        }
+    }
+    None
 }
 
 fn may_hold_secret(path: &str) -> bool {

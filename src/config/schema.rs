@@ -4,7 +4,8 @@
 //! the ranges from [`limits`](super::limits). The schema accepts whatever the reader accepts. It also accepts some of what
 //! the reader refuses, because a schema cannot say it: a range of durations and their whole milliseconds, how a number is
 //! spelled (`1.0`), a repeated member, names that differ in case alone or belong to HTTP, one header named in two members,
-//! the escapes of a route, whether an inline key is usable, and variables that are not set.
+//! the escapes of a route, ports over 65535, a route that an earlier one covers, whether an inline key is usable, and
+//! variables that are not set.
 //!
 //! Exists on native targets alone: the module in Envoy has no use for it.
 
@@ -221,6 +222,9 @@ impl Rule for Pattern {
 
 /// A host and a port.
 pub(super) const AUTHORITY: Pattern = Pattern("^[!-~]+$");
+/// A name, an address or a wildcard, and a port; not every port and address is ruled out.
+pub(super) const HOST: Pattern =
+    Pattern(r"^((\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?$");
 /// `{kid}` at most once.
 pub(super) const KEY_PATH: Pattern = Pattern(r##"^/[!"$-z|~]*(\{kid\}[!"$-z|~]*)?$"##);
 /// `{kid}` once.

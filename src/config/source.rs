@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::raw::Headers;
 use super::{Result, refuse};
 use crate::jose::token::Kid;
+use crate::spelling::fold;
 use crate::upstream::is_token;
 
 /// A key service and how to ask it.
@@ -104,7 +105,7 @@ impl KeySource {
         for (name, value) in raw.headers.0 {
             let at = format!("{member}.headers.{}", name.escape_debug());
             let name = name.to_ascii_lowercase();
-            if !is_header_name(&name) || headers.iter().any(|(other, _)| **other == *name) {
+            if !is_header_name(&name) || headers.iter().any(|(other, _)| fold(other) == fold(&name)) {
                 return refuse(at, "allowed: each header name once, and not one that HTTP itself sets");
             }
             let value = expand(&at, &value, environment)?;
@@ -140,8 +141,8 @@ fn key_path(member: &str, path: &str) -> Result<KeyPath> {
 
 /// RFC 9110 section 5.1, less what belongs to the callout itself.
 fn is_header_name(name: &str) -> bool {
-    let reserved =
-        ["host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "if-none-match"].contains(&name);
+    let reserved = ["host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "if-none-match"]
+        .contains(&&*fold(name));
     is_token(name) && !reserved
 }
 

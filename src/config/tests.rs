@@ -4,6 +4,7 @@ mod bounds;
 mod defaults;
 mod fuzz;
 mod members;
+mod routes;
 mod schema;
 mod secrets;
 mod sources;

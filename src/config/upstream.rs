@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::{Result, Session, limits, raw, refuse};
+use crate::spelling::fold;
 use crate::upstream::{HeaderUse, is_writable_header};
 
 /// What the upstream gets of a token besides a session token.
@@ -51,14 +52,14 @@ impl Upstream {
     }
 }
 
-/// The headers that are written so far. Servers may read `_` as `-`, so the two are one name here.
+/// The headers that are written so far, as servers may read their names.
 #[derive(Default)]
 struct Names(Vec<String>);
 
 impl Names {
     fn take(&mut self, member: &str, name: &str, header_use: HeaderUse, forward_token: bool) -> Result<()> {
-        let spelling = name.replace('_', "-");
-        if !is_writable_header(&spelling, header_use, forward_token) {
+        let spelling = fold(name);
+        if !is_writable_header(name, header_use, forward_token) {
             let allowed = "allowed: the name of a header that neither HTTP nor Envoy nor this filter uses otherwise";
             return refuse(member, format!("found {name:?}, {allowed}"));
         }

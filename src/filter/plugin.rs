@@ -275,13 +275,13 @@ impl Plugin {
     /// returns whether it may. A denied request is answered here.
     pub(super) fn conclude(&self, stream: &Stream, Outcome { decision, facts }: Outcome) -> bool {
         let decision = match decision {
-            Decision::Allow(edits) if !apply(&edits) => self.refusal(Denial::HeadersUnreadable),
+            Decision::Allow(edits) | Decision::Pass(edits) if !apply(&edits) => self.refusal(Denial::HeadersUnreadable),
             decision => decision,
         };
         self.with(|state| state.requests.authorizer().count(&decision));
         self.tell_access_log(&decision, &facts);
         match decision {
-            Decision::Pass | Decision::Allow(_) => stream.phase.set(Phase::Passed),
+            Decision::Pass(_) | Decision::Allow(_) => stream.phase.set(Phase::Passed),
             Decision::Deny(denial) => {
                 self.log("denied", &denial);
                 stream.refuse(&denial);
@@ -299,7 +299,7 @@ impl Plugin {
     fn tell_access_log(&self, decision: &Decision, facts: &Facts) {
         let code = match decision {
             Decision::Deny(denial) | Decision::Report(denial) => Some(denial.code()),
-            Decision::Pass | Decision::Allow(_) => None,
+            Decision::Pass(_) | Decision::Allow(_) => None,
         };
         match self.access_log {
             AccessLog::Off => return,

@@ -104,12 +104,12 @@ fn attack_65_grpc_requests_get_their_status_as_grpc_wants_it() {
 }
 
 #[test]
-fn attack_10_trailers_with_names_of_ours_are_removed_on_every_route() {
+fn attacks_10_and_71_trailers_with_names_like_ours_are_removed_on_every_route() {
     let rig = Rig::adjusted(&reference(), |setup| setup.upstream_http2 = true);
     rig.keys.register(key());
     let h2 = h2_client::Connection::open(rig.envoy.only());
     let mut trailers = HeaderMap::new();
-    for name in ["x-mdrm-session", "x-mdrm-sub", "x_mdrm_org", "x-mdrm", "x-checksum"] {
+    for name in ["x-mdrm-session", "x-mdrm-sub", "x_mdrm_org", "x.mdrm_sub", "x!mdrm!a", "x-mdrm", "x-checksum"] {
         trailers.append(HeaderName::from_static(name), "sent".parse().unwrap());
     }
     let license = Request::post("/widevine").token(token());

@@ -84,6 +84,14 @@ fn refused() -> Vec<(String, &'static str)> {
         ("routes[0]", json!([{"path": "/x"}])),
         ("routes[0].drm", json!([{"path": "/x", "service": "license", "drm": "clearkey"}])),
         ("routes[0].host", json!([{"path": "/x", "service": "license", "host": 7}])),
+        ("routes[0].host", json!([{"path": "/x", "service": "license", "host": "*"}])),
+        ("routes[0].host", json!([{"path": "/x", "service": "license", "host": "https://x"}])),
+        ("routes[0].host", json!([{"path": "/x", "service": "license", "host": "a b"}])),
+        ("routes[0].path", json!([{"path": "/a//../b", "service": "license"}])),
+        (
+            "routes[1]: found path",
+            json!([{"path_prefix": "/", "service": "cpix"}, {"path": "/license", "service": "license"}]),
+        ),
         ("default_service", json!("open")),
         ("services.licence", json!({})),
         ("services.license.audiences", json!([])),
@@ -218,6 +226,7 @@ fn members_at_the_ends_of_their_ranges_and_defaults_spelled_out_are_accepted() {
         ("keys.headers", json!({})),
         ("keys.path", json!("/jwks.json")),
         ("routes", json!([])),
+        ("routes", json!([{"path": "/x", "service": "open", "host": "*.Keys.example:8443"}])),
         ("default_service", json!("license")),
         (
             "services",
@@ -281,6 +290,24 @@ fn a_secret_key_in_the_configuration_is_never_shown() {
         assert!(line.contains(member), "{member} is not in {line}");
     }
     assert!(!rig.envoy.log().contains(&value), "the log holds a secret");
+    still_serves(&rig);
+    rig.envoy.assert_healthy();
+}
+
+#[test]
+fn a_configuration_that_comes_as_a_struct_is_refused_with_what_to_write() {
+    let mut rig = dynamic();
+    let long = json!({"keys": {"cluster": "keys", "path": format!("/{}", "k".repeat(300))}, "report_only": false});
+    for configuration in [Plugin::Reference.configuration(), json!({"keys": {"cluster": "keys"}}), long] {
+        let before = rig.envoy.log().len();
+        let mut as_struct = listener(&configuration.to_string());
+        as_struct[0].plugin_as_struct = true;
+        assert!(!rig.envoy.push(as_struct), "{configuration} is accepted");
+        let line = wait::until("a line about the refusal", || {
+            rig.envoy.log()[before..].lines().find(|line| line.contains("wasm log")).map(str::to_owned)
+        });
+        assert!(line.contains("Struct") && line.contains("google.protobuf.StringValue"), "{line}");
+    }
     still_serves(&rig);
     rig.envoy.assert_healthy();
 }

@@ -26,6 +26,7 @@ mod documents;
 #[path = "../soak/faults/mod.rs"]
 mod faults;
 mod hardening;
+mod hosts;
 mod keys;
 mod leaks;
 #[path = "../soak/load/mod.rs"]

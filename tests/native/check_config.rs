@@ -62,6 +62,23 @@ fn what_envoy_must_be_told_besides_is_said() {
 }
 
 #[test]
+fn options_of_envoy_are_asked_for_where_a_route_names_a_host() {
+    let notes = |routes: Value| effective(&json!({"keys": {"cluster": "keys"}, "routes": routes})).1;
+    let (port, dot) = ("ignore_port_in_host_matching: true", "strip_trailing_host_dot: true");
+    let hostless = json!({"path_prefix": "/", "service": "license"});
+    let named = json!({"path": "/a", "host": "*.A.example", "service": "license"});
+    let with_port = json!({"path": "/b", "host": "a.example:8443", "service": "license"});
+    for (routes, asked) in [
+        (json!([hostless]), [false, false]),
+        (json!([named, hostless]), [true, true]),
+        (json!([named, with_port, hostless]), [false, true]),
+    ] {
+        let notes = notes(routes.clone());
+        assert_eq!([port, dot].map(|option| notes.contains(option)), asked, "{routes}: {notes}");
+    }
+}
+
+#[test]
 fn a_refusal_is_that_of_the_filter_and_shows_no_secret() {
     let configuration = json!({"keys": {"cluster": "keys", "headers": {"authorization": "topsecret\n"}}});
     let Output { status, stdout, stderr } = check(&configuration.to_string());

@@ -12,6 +12,7 @@ fn answers_every_token_of_the_corpus() {
         "keys": {"inline": {"keys": corpus["keys"]}},
         "allow_slow_algorithms": true,
         "routes": [{"path": "/cpix", "service": "cpix"}],
+        "default_service": "license",
     });
     let mut failures = Vec::new();
     let cases = corpus["cases"].as_array().unwrap();

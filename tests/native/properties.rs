@@ -3,6 +3,7 @@
 mod carriage;
 mod claims;
 mod documents;
+mod hosts;
 mod json;
 mod paths;
 mod session;

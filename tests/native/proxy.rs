@@ -81,9 +81,11 @@ impl Proxy {
         apply(&mut headers, &removals);
         let body = body.unwrap_or_default();
         let decided = decided.or_else(|| self.keys_come(id, body)).or_else(|| {
-            assert_eq!(self.requests.on_body(id, body.len() / 2, false), None);
-            let due = self.requests.on_body(id, body.len(), true)?;
-            self.settle(id, due, body).or_else(|| self.keys_come(id, body))
+            [(body.len() / 2, false), (body.len(), true)].into_iter().find_map(|(bytes, complete)| {
+                let due = self.requests.on_body(id, bytes, complete)?;
+                assert!(complete || matches!(due, Due::Decision(_)), "half a body was asked for");
+                self.settle(id, due, body).or_else(|| self.keys_come(id, body))
+            })
         });
         let authorizer::Outcome { decision, facts } = decided.expect("a request waits on and on");
         self.requests.authorizer().count(&decision);
@@ -157,19 +159,18 @@ fn replace(headers: &mut Vec<Header>, name: &str, value: &[u8]) {
 }
 
 fn outcome(mut headers: Vec<Header>, body: &[u8], decision: Decision) -> Outcome {
-    match decision {
-        Decision::Deny(denial) => Outcome::Denied(denial),
+    let (Edits { remove, set, body: new }, allowed) = match decision {
+        Decision::Deny(denial) => return Outcome::Denied(denial),
         Decision::Report(denial) => {
             replace(&mut headers, WOULD_DENY, denial.code().name().as_bytes());
-            Outcome::Forwarded { headers, body: body.to_vec(), allowed: false }
+            (Edits::default(), false)
         }
-        Decision::Pass => Outcome::Forwarded { headers, body: body.to_vec(), allowed: false },
-        Decision::Allow(Edits { remove, set, body: new }) => {
-            headers.retain(|(name, _)| !remove.contains(&&**name));
-            for (name, value) in set {
-                replace(&mut headers, &name, &value);
-            }
-            Outcome::Forwarded { headers, body: new.unwrap_or_else(|| body.to_vec()), allowed: true }
-        }
+        Decision::Pass(edits) => (edits, false),
+        Decision::Allow(edits) => (edits, true),
+    };
+    headers.retain(|(name, _)| !remove.contains(&&**name));
+    for (name, value) in set {
+        replace(&mut headers, &name, &value);
     }
+    Outcome::Forwarded { headers, body: new.unwrap_or_else(|| body.to_vec()), allowed }
 }

@@ -3,5 +3,6 @@
 mod bodies;
 mod host;
 mod orders;
+mod preflights;
 mod sessions;
 mod waiting;

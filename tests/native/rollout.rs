@@ -177,14 +177,22 @@ fn the_patches_of_envoy_gateway_are_for_the_filter_and_the_listener_of_the_other
     assert_eq!(policy["spec"]["wasm"].as_array().unwrap().len(), 1);
     assert_eq!(gateway["spec"]["listeners"].as_array().unwrap().len(), 1);
     let patches = &object("EnvoyPatchPolicy")["spec"]["jsonPatches"].as_array().unwrap()[1..];
-    for patch in patches {
-        let path = format!("$..http_filters[?(@.name=='{filter}')].typed_config.config");
-        assert_eq!((&patch["name"], &patch["operation"]["jsonPath"]), (&json!(listener), &json!(path)));
-    }
-    let set: Vec<(Value, Value)> =
-        patches.iter().map(|patch| (patch["operation"]["path"].clone(), patch["operation"]["value"].clone())).collect();
-    let expected = [("/allow_on_headers_stop_iteration", json!(true)), ("/failure_policy", json!("FAIL_RELOAD"))];
-    assert_eq!(set, expected.map(|(path, value)| (json!(path), value)));
+    let of_filter = format!("$..http_filters[?(@.name=='{filter}')].typed_config.config");
+    let of_manager = "$..filters[?(@.name=='envoy.filters.network.http_connection_manager')].typed_config".to_owned();
+    let set: Vec<Value> = patches
+        .iter()
+        .map(|patch| {
+            assert_eq!(patch["name"], listener);
+            let operation = &patch["operation"];
+            json!([operation["jsonPath"], operation["path"], operation["value"]])
+        })
+        .collect();
+    let expected = [
+        (&of_filter, "/allow_on_headers_stop_iteration", json!(true)),
+        (&of_filter, "/failure_policy", json!("FAIL_RELOAD")),
+        (&of_manager, "/strip_trailing_host_dot", json!(true)),
+    ];
+    assert_eq!(set, expected.map(|(place, path, value)| json!([place, path, value])));
 }
 
 #[test]

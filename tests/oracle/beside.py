@@ -79,7 +79,8 @@ def leniency(headers):
         if kind == "token" and token != value and not value.startswith(b"Bearer "):
             return "scheme-in-any-case"
     token = oracle.carried_token(values("authorization"), values(":path")[0]).decode()
-    if re.search(rb"[?&]Authorization=bearer%20", values(":path")[0], re.IGNORECASE):
+    # The token is good, so what stands before a blank is the scheme.
+    if re.search(rb"[?&]Authorization=[^&]*(%20|\+)", values(":path")[0]):
         return "scheme-in-the-parameter"
     texts = b" ".join(oracle.jose.base64url(part) for part in token.split(".")[:2])
     if b"e400" in texts:
@@ -107,19 +108,19 @@ def main():
     for config, held, _, judge, _ in worlds:
         requests = []
         for _ in range(int(sys.stdin.readline())):
-            headers, end = traffic.request(rng, pool, config, held, int(time.time()))
+            headers, body = traffic.request(rng, pool, config, held, int(time.time()))
             headers = folded(headers)
-            requests.append((headers, end))
+            requests.append((headers, body))
             pairs = [[generate.latin(name.encode()), generate.latin(value)] for name, value in headers]
             bearer = any(name == "authorization" and value.startswith(b"Bearer ") for name, value in headers)
-            provider = f"{judge.service_of(headers, end)} {'bearer' if bearer else 'plain'}"
-            line({"headers": pairs, "end": end, "provider": provider})
+            provider = f"{judge.service_of(headers, body)} {'bearer' if bearer else 'plain'}"
+            line({"headers": pairs, "body": body, "provider": provider})
         sys.stdout.flush()
-        for (headers, end), second in zip(requests, json.loads(sys.stdin.readline())):
+        for (headers, body), second in zip(requests, json.loads(sys.stdin.readline())):
             if second is None:
                 line(None)
                 continue
-            expected, explained = judge.decide(headers, end, second)
+            expected, explained = judge.decide(headers, body, second)
             lenient = leniency(headers) if "ok" in (expected, *explained) else None
             line({"expected": expected, "explained": explained, "rule": judge.rule, "leniency": lenient})
         sys.stdout.flush()

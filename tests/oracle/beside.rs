@@ -208,7 +208,7 @@ fn send_all(requests: &[Value], module: SocketAddr, jwt_authn: SocketAddr) -> Ve
 
 fn send_some(requests: &[Value], module: SocketAddr, jwt_authn: SocketAddr) -> Vec<Option<Answers>> {
     let send = |value: &Value| {
-        let request = request(&headers(value), value["end"].as_bool().unwrap())?;
+        let request = request(&headers(value), value["body"].as_str().unwrap())?;
         let further = [("x-provider", value["provider"].as_str().unwrap())];
         let exchange = |address| client::exchange(address, &request, &further).unwrap();
         // Both see the same second: what they say of a token may change with the next one.
@@ -228,8 +228,8 @@ fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
-/// The request with these headers; none if a value has what ends a line.
-fn request(headers: &Headers, end: bool) -> Option<Request> {
+/// The request with these headers and this kind of body; none if a value has what ends a line.
+fn request(headers: &Headers, body: &str) -> Option<Request> {
     if headers.iter().any(|(_, value)| value.iter().any(|byte| b"\r\n\0".contains(byte))) {
         return None;
     }
@@ -243,7 +243,11 @@ fn request(headers: &Headers, end: bool) -> Option<Request> {
             _ => request = request.header(&text(name), value),
         }
     }
-    Some(if end { request } else { request.body("x") })
+    Some(match body {
+        "none" => request,
+        "empty" => request.chunked(),
+        _ => request.body("x"),
+    })
 }
 
 impl Tally {

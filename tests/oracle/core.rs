@@ -32,17 +32,18 @@ impl Core {
         Core { authorizer: Authorizer::new(config, platform), answers, monotonic: Duration::ZERO, next_stream: 0 }
     }
 
-    /// The code of a denial, `ok` for an authorised request, `pass` for an unchecked one.
-    pub fn decide(&mut self, headers: &Headers, end_of_stream: bool, unix: i64) -> String {
-        self.run(headers, end_of_stream, None, unix)
+    /// The code of a denial, `ok` for an authorised request, `pass` for an unchecked one. `body`: `none`, `some`, or `empty`,
+    /// announced and not there.
+    pub fn decide(&mut self, headers: &Headers, body: &str, unix: i64) -> String {
+        self.run(headers, body == "none", None, body == "some", unix)
     }
 
     /// As [`Core::decide`], of a request with a body, which may be looked at.
     pub fn decide_with_body(&mut self, headers: &Headers, body: Option<&[u8]>, unix: i64) -> String {
-        self.run(headers, body.is_none(), body, unix)
+        self.run(headers, body.is_none(), body, body.is_some_and(|body| !body.is_empty()), unix)
     }
 
-    fn run(&mut self, headers: &Headers, end_of_stream: bool, body: Option<&[u8]>, unix: i64) -> String {
+    fn run(&mut self, headers: &Headers, end_of_stream: bool, body: Option<&[u8]>, comes: bool, unix: i64) -> String {
         self.next_stream += 1;
         // Long enough for the next token of the bucket that holds back names which nobody has asked for before.
         self.monotonic += Duration::from_millis(20);
@@ -57,12 +58,13 @@ impl Core {
                     return match outcome.decision {
                         Decision::Deny(denial) => denial.code().name().to_owned(),
                         Decision::Report(denial) => panic!("reported: {denial}"),
-                        Decision::Pass => "pass".to_owned(),
+                        Decision::Pass(_) => "pass".to_owned(),
                         Decision::Allow(..) => "ok".to_owned(),
                     };
                 }
                 Step::Wait(waiting) => {
                     step = match (waiting.awaits(), body) {
+                        (Awaits::End, _) => self.authorizer.on_end(*waiting, comes),
                         (Awaits::Body, Some(body)) => self.authorizer.on_body(*waiting, body, now),
                         _ => self.authorizer.resume(*waiting, now),
                     }

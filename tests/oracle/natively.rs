@@ -37,7 +37,7 @@ fn replay(packages: &Path, seed: u64, count: u64) -> Tally {
         }
         let (setting, core) = world.as_mut().expect("a world comes first");
         let expected = value["expected"].as_str().unwrap();
-        let decided = core.decide(&headers(&value), value["end"].as_bool().unwrap(), value["now"].as_i64().unwrap());
+        let decided = core.decide(&headers(&value), value["body"].as_str().unwrap(), value["now"].as_i64().unwrap());
         if decided == expected {
             tally.agreed.add(&decided);
         } else if let Some(rules) = rules(&value["explained"], &decided) {

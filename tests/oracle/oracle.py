@@ -4,6 +4,7 @@ Covered are the services `license`, `cpix` and `open`, denied paths, and the row
 Trust Tunnel in mode permissive and without keys. An answer of `decide` is a code, `ok` (authorised) or `pass` (unchecked).
 """
 
+import ipaddress
 import itertools
 import re
 
@@ -39,7 +40,7 @@ class World:
         self.keys = config["keys"]
         self.answers = answers
         self.routes = config.get("routes", [])
-        self.default_service = config.get("default_service", "license")
+        self.default_service = config.get("default_service", "deny" if self.routes else "license")
         self.skew = seconds(config.get("clock_skew", "5s"))
         self.max_token_bytes = config.get("max_token_bytes", 8192)
         self.slow = config.get("allow_slow_algorithms", False)
@@ -59,21 +60,21 @@ class World:
         inline = self.keys.get("inline")
         self.inline = self.read_set(inline, symmetric=True) if inline is not None else {}
 
-    def decide(self, headers, end, now):
-        """The decision; and each other one that rules of explained.md come to where the contract is silent, with the rules."""
-        decision, explained = self.decide_by((), headers, end, now), {}
+    def decide(self, headers, body, now):
+        """The decision (`body`: `none`, `some`, or `empty`, announced and not there); and each other one that rules of explained.md come to where the contract is silent, with the rules."""
+        decision, explained = self.decide_by((), headers, body, now), {}
         silent, rule = sorted(self.silent), self.rule
         for count in range(1, len(silent) + 1):
             for rules in itertools.combinations(silent, count):
-                explained.setdefault(self.decide_by(rules, headers, end, now), rules)
+                explained.setdefault(self.decide_by(rules, headers, body, now), rules)
         explained.pop(decision, None)
         self.rule = rule
         return decision, explained
 
-    def decide_by(self, rules, headers, end, now):
+    def decide_by(self, rules, headers, body, now):
         self.rules, self.silent, self.rule = rules, set(), None
         try:
-            return self.run(headers, end, now)
+            return self.run(headers, body, now)
         except Denied as denied:
             self.rule = denied.rule
             return denied.code
@@ -83,10 +84,10 @@ class World:
         self.silent.add(rule)
         return rule in self.rules
 
-    def run(self, headers, end, now):
+    def run(self, headers, body, now):
         values = lambda name: [value for found, value in headers if found == name]
         target = values(":path")[0]
-        service = self.service_of(headers, end)
+        service = self.service_of(headers, body)
         if service in ("open", "preflight"):
             return "pass"
         if service in ("license", "deny"):
@@ -105,22 +106,28 @@ class World:
 
     # Section 2.
 
-    def service_of(self, headers, end):
+    def service_of(self, headers, body):
         """The service of a request, or `preflight`."""
         values = lambda name: [value for found, value in headers if found == name]
-        if is_preflight(values, end):
+        if is_preflight(headers, values, body):
             return "preflight"
         path = values(":path")[0].split(b"?", 1)[0]
         if percent_decoded(path) is None and self.holds("broken-escape"):
             return "deny"
         return self.service(path, values(":authority")[0])
 
-    def service(self, path, host):
+    def service(self, path, authority):
         if re.search(rb"[\\;]|%2f|%5c|%3b|%00|[^\x21-\x7e]", path, re.IGNORECASE):
             return "deny"
         normal = normalise(path)
+        if normal is None:
+            return "deny"
+        if authority or any("host" in route for route in self.routes):
+            authority = read_authority(authority)
+            if authority is None:
+                return "deny"
         for route in self.routes:
-            if "host" in route and route["host"].encode() != host.lower():
+            if "host" in route and not is_host(route["host"], authority, route["service"] == "open"):
                 continue
             if route["service"] == "open" and normal != path:
                 continue
@@ -313,16 +320,61 @@ class World:
             raise Denied("MDRM-521", "drm-protocol")
 
 
-def is_preflight(values, end):
-    needed = values(":method") == [b"OPTIONS"] and values("origin") and values("access-control-request-method")
-    return bool(needed and end and not values("x-http-method-override"))
+def is_preflight(headers, values, body):
+    filled = lambda name: values(name) and all(value.strip(HEADER_SPACE) for value in values(name))
+    overrides = {"x-http-method-override", "x-http-method", "x-method-override"}
+    overridden = any(re.sub("[^a-z0-9]", "-", name.lower()) in overrides for name, _ in headers)
+    needed = values(":method") == [b"OPTIONS"] and filled("origin") and filled("access-control-request-method")
+    return bool(needed and body != "some" and not overridden)
+
+
+def read_authority(text):
+    """Name in lower case, port or none, and whether there was a final dot. None if it is no authority of a request."""
+    match = re.fullmatch(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+?)(\.?)(?::([1-9][0-9]{0,4}))?", text)
+    if not match or int(match[3] or 0) > 65535:
+        return None
+    name, dot = match[1].lower().decode(), match[2]
+    if name[0] == "[":
+        try:
+            ipaddress.IPv6Address(name[1:-1])
+        except ValueError:
+            return None
+        if dot:
+            return None
+    elif not all(name.split(".")):
+        return None
+    return name, int(match[3]) if match[3] else None, bool(dot)
+
+
+def is_host(host, authority, is_open):
+    """Whether the host of a route is that of a request."""
+    name, port, dot = authority
+    wanted, _, wanted_port = host.lower().rpartition(":") if re.search(r":\d+$", host) and not host.endswith("]") else (host.lower(), "", "")
+    if wanted_port and port != int(wanted_port):
+        return False
+    if is_open and (dot or (port is not None and not wanted_port)):
+        return False
+    if wanted.startswith("*."):
+        return name.endswith(wanted[1:]) and len(name) > len(wanted[1:]) and not name.startswith("[")
+    return name == wanted
 
 
 def normalise(path):
-    """Unreserved characters decoded, dot segments removed (RFC 3986 section 5.2.4), repeated slashes merged."""
+    """Unreserved characters decoded, dot segments removed, repeated slashes merged. None if the latter two come to another path in the other
+    order, or if what is escaped is an escape."""
     unreserved = re.compile(rb"[A-Za-z0-9._~-]")
     decode = lambda m: bytes([int(m[1], 16)]) if unreserved.fullmatch(bytes([int(m[1], 16)])) else m[0]
-    segments, out = re.sub(rb"%([0-9A-Fa-f]{2})", decode, path).split(b"/")[1:], []
+    decoded = re.sub(rb"%([0-9A-Fa-f]{2})", decode, path)
+    merge = lambda path: re.sub(rb"/+", b"/", path)
+    normal = merge(without_dots(decoded))
+    if normal != without_dots(merge(decoded)) or re.search(rb"%25[0-9A-Fa-f]{2}", decoded):
+        return None
+    return normal
+
+
+def without_dots(path):
+    """RFC 3986 section 5.2.4."""
+    segments, out = path.split(b"/")[1:], []
     for segment in segments:
         if segment == b"..":
             out[-1:] = []
@@ -330,7 +382,7 @@ def normalise(path):
             out.append(segment)
     if segments[-1] in (b".", b".."):
         out.append(b"")
-    return re.sub(rb"/+", b"/", b"/" + b"/".join(out))
+    return b"/" + b"/".join(out)
 
 
 # Section 4.
@@ -357,7 +409,7 @@ def credential(value):
     if value == b"" or value.lower() == b"bearer":
         return "absent", None
     if value[:7].lower() == b"bearer ":
-        return "token", value[7:]
+        return "token", value[7:].lstrip(b" ")
     if re.fullmatch(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ .*", value, re.DOTALL):
         return "scheme", None
     return "token", value
@@ -375,6 +427,10 @@ def query_token(target):
         raise Denied("MDRM-502", "carriage")
     if not found:
         return None
+    scheme, plus, rest = found[0].partition(b"+")
+    if plus and (percent_decoded(scheme) or b"").lower() == b"bearer":
+        # As a form writes the space.
+        found[0] = b"Bearer%20" + rest
     value = percent_decoded(found[0])
     if value is None:
         raise Denied("MDRM-502", "carriage")

@@ -15,29 +15,51 @@ ROUTES = [
     {"path": "/exact", "service": "cpix"},
     {"path_prefix": "/tenant", "host": "tenant.example.com", "service": "license"},
     {"path": "/status", "host": "status.example.com", "service": "open"},
+    {"path": "/status", "host": "status.example.com:8443", "service": "cpix"},
+    {"path_prefix": "/below", "host": "*.Example.com", "service": "license"},
+    {"path_prefix": "/below", "host": "[2001:db8::1]:443", "service": "open"},
+    {"path_prefix": "/below", "host": "*.example.net:443", "service": "open"},
+    {"path_prefix": "/below", "service": "cpix"},
 ]
-LICENSE_PATHS = ["/license", "/license/", "/license/a/b", "/fairplay", "/fairplay/", "/first/x"]
-CPIX_PATHS = ["/cpix", "/cpix/x", "/exact"]
+LICENSE_PATHS = ["/license", "/license/", "/license/a/b", "/fairplay", "/fairplay/", "/first/x", "/below"]
+CPIX_PATHS = ["/cpix", "/cpix/x", "/exact", "/below/x"]
 OTHER_PATHS = [
     "/", "/healthz", "/healthz/", "/healthz/x", "/first", "/fairplay/certificate", "/fairplay/certificate/1", "/fairplay/certificates", "/licenses", "/LICENSE",
     "/exact/", "/tenant", "/tenant/1", "/status", "/elsewhere", "/%68ealthz", "/x/../healthz", "//healthz", "/healthz/.", "/healthz%2F", "/healthz;x",
     "/license%2Fx", "/license%2fx", "/license\\x", "/license;v=1", "/license%3Bx", "/license%3bx", "/license%5Cx", "/license%00", "/license/\xe9", "/license/ x", "/license/%C3%A9",
     "/%6Cicense", "/cpix/../license", "/license/../cpix", "/cpix/%2e%2e/license/x", "//license", "/license//x", "/./license", "/license/..", "/cpi%78",
     "/license%", "/license%zz", "/license%4", "/license%252F", "/license/%7E", "/..", "/../license", "/cpix/.", "/cpix/..", "/first/..//first", "/license/%2E",
+    "/license//../cpix", "/license//..", "/license//%2e%2e/license", "//../license", "/license/%252e", "/license/%25", "/license/%25%32e", "/license/%2541", "/license/%25zz",
 ]
 QUERIES = ["", "", "", "?", "?a=b", "?a=b&c", "?&&", "?authorization=x", "?Authorizatio=x", "?x=%zz", "?a?b", "?%zz=1"]
-HOSTS = ["license.example.com", "license.example.com", "tenant.example.com", "status.example.com", "TENANT.example.com"]
+HOSTS = ["license.example.com", "license.example.com", "tenant.example.com", "status.example.com", "TENANT.example.com", "example.com", "a.b.example.com"]
+ODD_HOSTS = [
+    "", ".", "..", "a..example.com", ".example.com", "example.com..", "user@example.com", "@", "a b", "a,b", "*.example.com", "[2001:db8::1]", "[2001:DB8::1]:443", "[2001:db8:0::1]:443",
+    "[2001:db8::1].:443", "[2001:db8::g]", "[]", "[", "[::1%eth0]", "10.0.0.1", "10.0.0.1:443", "a.example.net:443", "a.example.net", "a.example.net.:443", "example.net:443", "a_b.Example.net:443",
+]
+PORTS = [":443", ":8443", ":80", ":", ":0", ":00", ":0443", ":65535", ":65536", ":999999", ":x", ":4 43", ":443:443", ":+443"]
+
+
+def host(rng):
+    if rng.random() < 0.03:
+        return rng.choice(ODD_HOSTS)
+    name = rng.choice(HOSTS)
+    if rng.random() < 0.05:
+        name += "."
+    if rng.random() < 0.08:
+        name += rng.choice(PORTS)
+    return name
 
 
 def request(rng, pool, config, held, now):
-    """Headers (name and bytes) as a filter sees them, and whether there is no body."""
+    """Headers (name and bytes) as a filter sees them, and whether there is a body: `none`, `some`, or `empty`."""
     cpix = rng.random() < 0.3 and "routes" in config
     paths = (CPIX_PATHS if cpix else LICENSE_PATHS) if "routes" in config else LICENSE_PATHS + CPIX_PATHS
     path = rng.choice(paths) if rng.random() < 0.85 else rng.choice(OTHER_PATHS)
     token = tokens.token(rng, pool, config, held, now, "cpix" if cpix else "license")
     method = "POST"
-    headers = [(":authority", rng.choice(HOSTS).encode())]
-    end = rng.random() < 0.3
+    headers = [(":authority", host(rng).encode())]
+    body = "none" if rng.random() < 0.3 else rng.choice(["some", "some", "empty"])
     if rng.random() < 0.05:
         method = rng.choice(["GET", "OPTIONS", "HEAD", "PUT"])
     if rng.random() < 0.03:
@@ -46,8 +68,11 @@ def request(rng, pool, config, held, now):
         if rng.random() < 0.4:
             headers.pop(rng.randrange(1, 3))
         if rng.random() < 0.2:
-            headers.append(("x-http-method-override", b"POST"))
-        end = rng.random() < 0.8
+            headers.append((rng.choice(["x-http-method-override", "x-http-method", "x_method.override", "x-method"]), b"POST"))
+        if rng.random() < 0.2:
+            blank = rng.choice(["origin", "access-control-request-method"])
+            headers = [(name, rng.choice([b"", b" ", b"x"]) if name == blank else value) for name, value in headers]
+        body = rng.choice(["none", "none", "none", "empty", "empty", "some"])
     if rng.random() < 0.05:
         types = [b"application/jose", b"Application/JOSE; x=y", b"application/json", b"application/jose+json", b"application/octet-stream", b"application/jose ;a"]
         headers.append(("content-type", rng.choice(types)))
@@ -57,7 +82,7 @@ def request(rng, pool, config, held, now):
     headers += [("authorization", value) for value in carried]
     target = path.encode("latin-1") + query
     rng.shuffle(headers)
-    return [(":method", method.encode()), (":path", target), *headers], end
+    return [(":method", method.encode()), (":path", target), *headers], body
 
 
 def carriage(rng, token):
@@ -107,6 +132,8 @@ def odd_carriage(rng, token, query):
         lambda: header(b"  "),
         lambda: header(b" " + token + b"\t"),
         lambda: header(b"Bearer  " + token),
+        lambda: header(b"bearer" + b" " * rng.randrange(1, 9) + token),
+        lambda: header(b"Bearer+" + token),
         lambda: header(b"Bearer\t" + token),
         lambda: header(b"Bearer" + token),
         lambda: header(b"Basic dXNlcjpwYXNz"),
@@ -129,6 +156,8 @@ def odd_carriage(rng, token, query):
         lambda: both(b"Basic dXNlcjpwYXNz", b""),
         lambda: both(token, b"%zz"),
         lambda: ([], with_parameter(rng, query, b"Bearer%20" + parameter)),
+        lambda: ([], with_parameter(rng, query, rng.choice([b"Bearer", b"bEARER", b"B%65arer"]) + rng.choice([b"+", b"+%20", b"++", b"%20+", b"%2B", b"%20%20"]) + parameter)),
+        lambda: ([], with_parameter(rng, query, rng.choice([b"Bearer+", b"Bearer%20", b"Bearer+%20"]))),
         lambda: ([], with_parameter(rng, query, b"bearer " + parameter) if rng.random() < 0.2 else query),
         lambda: ([], with_parameter(rng, query, b"")),
         lambda: ([], with_parameter(rng, query, b"Bearer")),

@@ -82,6 +82,14 @@ pub struct Listener {
     pub cors: bool,
     /// Whether there is an access log.
     pub access_log: bool,
+    /// A domain of the virtual hosts that goes to another cluster than all others.
+    pub virtual_host: Option<(String, String)>,
+    /// Whether virtual hosts are found without the port of a request's host.
+    pub ignore_port_in_host_matching: bool,
+    /// Whether Envoy takes off the final dot of a request's host.
+    pub strip_trailing_host_dot: bool,
+    /// Whether the plugin configuration is a protobuf `Struct`, and not a text.
+    pub plugin_as_struct: bool,
     /// Another filter in the place of the module, its configuration with its type.
     pub other_filter: Option<Value>,
 }
@@ -235,6 +243,10 @@ impl Listener {
             upgrades: false,
             cors: false,
             access_log: true,
+            virtual_host: None,
+            ignore_port_in_host_matching: false,
+            strip_trailing_host_dot: false,
+            plugin_as_struct: false,
             other_filter: None,
         }
     }
@@ -242,6 +254,12 @@ impl Listener {
     fn json(&self, directory: &Path, setup: &Setup) -> Value {
         let environment: serde_json::Map<String, Value> =
             setup.vm_environment.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let plugin = if self.plugin_as_struct {
+            let value: Value = serde_json::from_str(&self.plugin).expect("a Struct is made of JSON");
+            json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": value})
+        } else {
+            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": self.plugin})
+        };
         let wasm = json!({
             "@type": format!("{TYPES}.filters.http.wasm.v3.Wasm"),
             "config": {
@@ -249,7 +267,7 @@ impl Listener {
                 "root_id": "mdrm",
                 "failure_policy": "FAIL_RELOAD",
                 "allow_on_headers_stop_iteration": self.stop_iteration,
-                "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": self.plugin},
+                "configuration": plugin,
                 "vm_config": {
                     "vm_id": setup.vm_id,
                     "runtime": "envoy.wasm.runtime.v8",
@@ -265,11 +283,12 @@ impl Listener {
             "generate_request_id": false,
             "preserve_external_request_id": true,
             "normalize_path": self.normalize_path,
+            "strip_trailing_host_dot": self.strip_trailing_host_dot,
             "stream_idle_timeout": "15s",
             "max_request_headers_kb": self.max_headers_kb,
             "http_protocol_options": {"enable_trailers": true, "accept_http_10": true, "default_host_for_http_10": "license.example.com"},
             "access_log": [access_log(&directory.join("access.log"))],
-            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+            "route_config": {"ignore_port_in_host_matching": self.ignore_port_in_host_matching, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
                 {"match": {"prefix": "/"}, "route": {"cluster": "upstream"}},
                 {"match": {"connect_matcher": {}}, "route": {"cluster": "upstream"}},
             ]}]},
@@ -278,6 +297,12 @@ impl Listener {
                 {"name": "router", "typed_config": {"@type": format!("{TYPES}.filters.http.router.v3.Router")}},
             ],
         });
+        if let Some((domain, cluster)) = &self.virtual_host {
+            let host = json!({"name": domain, "domains": [domain], "routes": [
+                {"match": {"prefix": "/"}, "route": {"cluster": cluster}},
+            ]});
+            manager["route_config"]["virtual_hosts"].as_array_mut().unwrap().push(host);
+        }
         if self.cors {
             let policy = json!({
                 "@type": format!("{TYPES}.filters.http.cors.v3.CorsPolicy"),

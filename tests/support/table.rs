@@ -15,6 +15,7 @@ mod cpix_content;
 mod cpix_documents;
 mod cpix_unsigned;
 mod decisions;
+mod hosts;
 mod json_text;
 mod key_documents;
 pub mod keyring;
@@ -291,6 +292,7 @@ pub fn table(now: i64) -> Vec<Case> {
     table.extend(decisions::cases(now));
     table.extend(order::cases(now));
     table.extend(routes::cases(now));
+    table.extend(hosts::cases(now));
     table.extend(preflight::cases(now));
     table.extend(carriage::cases(now));
     table.extend(query::cases(now));

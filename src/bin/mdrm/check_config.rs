@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use mdrm_authz::config::Config;
-use mdrm_authz::route::{DefaultService, Service};
+use mdrm_authz::route::{DefaultService, Host, Service};
 
 use crate::effective::effective;
 
@@ -45,6 +45,18 @@ fn notes(config: &Config) -> Vec<String> {
             "the listener's per_connection_buffer_limit_bytes must be at least {} (max_body_bytes and 64 KiB), else Envoy \
              answers 413",
             config.max_body_bytes.saturating_add(65_536)
+        ));
+    }
+    let mut hosts = config.routes.iter().filter_map(|route| route.host.as_ref()).peekable();
+    if hosts.peek().is_some() {
+        let port = if hosts.any(Host::names_port) {
+            ""
+        } else {
+            "ignore_port_in_host_matching: true (route configuration) and "
+        };
+        notes.push(format!(
+            "routes name hosts: Envoy needs {port}strip_trailing_host_dot: true (HTTP connection manager), else its virtual \
+             hosts choose another upstream than the routes here"
         ));
     }
     if config.tunnel.keys.is_none() {

@@ -18,7 +18,7 @@ pub(crate) fn effective(config: &Config) -> Value {
                 Matcher::Exact(path) => ("path", path),
                 Matcher::Prefix(path) => ("path_prefix", path),
             };
-            let host = route.host.as_deref();
+            let host = route.host.as_ref().map(ToString::to_string);
             json!({name: path, "host": host, "service": route.service.name(), "drm": route.drm.map(|drm| drm.name())})
         }).collect::<Vec<_>>(),
         "default_service": match config.default_service {

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{accepted, minimal, read, refused_text, refuses, with, with_routes};
-use crate::route::{Drm, Matcher, Service};
+use super::{Config, accepted, minimal, read, refused_text, refuses, with, with_routes};
 
 #[test]
 fn unknown_members_are_refused_at_every_level() {
@@ -143,79 +142,6 @@ fn keys_come_from_somewhere() {
     assert!(accepted(&inline).keys.source.is_none());
 }
 
-fn route(members: Value) -> Value {
-    with_routes(json!([{"path": "/first", "service": "open"}, members]))
-}
-
-#[test]
-fn a_route_has_a_path_or_a_prefix_and_a_service() {
-    let routes = json!([
-        {"path": "/a/b", "service": "license", "drm": "widevine"},
-        {"path_prefix": "/a", "host": "Example.com:8443", "service": "cpix", "drm": "playready"},
-        {"path_prefix": "/", "service": "open", "drm": "fairplay"},
-        {"path": "/a%20b/~._-", "host": null, "drm": null, "service": "open"},
-        {"path": "/s", "service": "signed_cpix"},
-    ]);
-    let routes = accepted(&with_routes(routes)).routes;
-    assert_eq!(routes[0].matcher, Matcher::Exact("/a/b".into()));
-    assert_eq!((routes[0].service, routes[0].drm, &routes[0].host), (Service::License, Some(Drm::Widevine), &None));
-    assert_eq!(routes[1].matcher, Matcher::Prefix("/a".into()));
-    assert_eq!((routes[1].service, routes[1].drm), (Service::Cpix, Some(Drm::PlayReady)));
-    assert_eq!(routes[1].host.as_deref(), Some("Example.com:8443"));
-    assert_eq!((routes[2].service, routes[2].drm), (Service::Open, Some(Drm::FairPlay)));
-    assert_eq!((&routes[3].matcher, routes[3].drm), (&Matcher::Exact("/a%20b/~._-".into()), None));
-
-    assert_eq!((routes[4].service, routes[4].drm), (Service::SignedCpix, None));
-
-    refuses("routes[1]", &route(json!({"service": "open"})));
-    refuses("routes[1]", &route(json!({"path": "/a", "path_prefix": "/a", "service": "open"})));
-    refuses("routes[1]", &route(json!({"path": null, "service": "open"})));
-    refuses("routes[1]", &route(json!({"path": "/a"})));
-    refuses("routes[1].service", &route(json!({"path": "/a", "service": "deny"})));
-    refuses("routes[1].service", &route(json!({"path": "/a", "service": null})));
-    refuses("routes[1].drm", &route(json!({"path": "/a", "service": "open", "drm": "Widevine"})));
-    refuses("routes[1].drm", &route(json!({"path": "/a", "service": "open", "drm": ""})));
-    refuses("routes[1].host", &route(json!({"path": "/a", "service": "open", "host": ""})));
-    refuses("routes[1].host", &route(json!({"path": "/a", "service": "open", "host": ["a"]})));
-    refuses("routes[1]", &route(json!("/a")));
-}
-
-#[test]
-fn a_route_is_written_as_paths_are_compared() {
-    for bad in [
-        "",
-        "a",
-        "*",
-        "/a?b",
-        "/a?",
-        "/a#b",
-        "/a//b",
-        "//",
-        "/./a",
-        "/a/..",
-        "/..",
-        "/%61",
-        "/%7E",
-        "/a\\b",
-        "/a;b",
-        "/%2F",
-        "/%2f",
-        "/%5C",
-        "/%3b",
-        "/%00",
-        "/a b",
-        "/ä",
-        "/\u{7f}",
-        "/a\n",
-        "http://h/a",
-    ] {
-        for name in ["path", "path_prefix"] {
-            let line = refuses(&format!("routes[1].{name}"), &route(json!({name: bad, "service": "open"})));
-            assert!(line.contains("found") && line.contains("allowed"), "{line}");
-        }
-    }
-}
-
 #[test]
 fn an_array_is_no_object() {
     for (path, value) in [
@@ -234,4 +160,48 @@ fn an_array_is_no_object() {
 #[test]
 fn a_refusal_is_one_line() {
     refuses("access_log", &with("access_log", json!("a\nb\u{1b}[31m")));
+}
+
+/// A field of a protobuf message: its tag, its length, its content.
+fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut field = vec![tag];
+    let mut length = content.len();
+    while length >= 0x80 {
+        field.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+        length >>= 7;
+    }
+    field.push(u8::try_from(length).unwrap());
+    [&field, content].concat()
+}
+
+/// A `google.protobuf.Struct` as protobuf writes it.
+fn protobuf_struct(members: &serde_json::Map<String, Value>) -> Vec<u8> {
+    let entry = |(name, value): (&String, &Value)| {
+        let value = match value {
+            Value::Object(members) => field(0x2a, &protobuf_struct(members)),
+            Value::String(text) => field(0x1a, text.as_bytes()),
+            Value::Bool(truth) => vec![0x20, u8::from(*truth)],
+            other => panic!("not needed here: {other}"),
+        };
+        field(0x0a, &[field(0x0a, name.as_bytes()), field(0x12, &value)].concat())
+    };
+    members.iter().flat_map(entry).collect()
+}
+
+#[test]
+fn a_protobuf_struct_is_refused_with_what_to_write_in_its_place() {
+    let long = json!({"keys": {"cluster": "k".repeat(300), "path": "/jwks"}, "report_only": true});
+    for configuration in [json!({"keys": {"cluster": "keys"}}), long, json!({"a": "é"}), json!({"": false})] {
+        let bytes = protobuf_struct(configuration.as_object().unwrap());
+        let line = Config::from_json(&bytes, &|_| None).unwrap_err().to_string();
+        assert!(line.contains("google.protobuf.Struct") && line.contains("google.protobuf.StringValue"), "{line}");
+        for damaged in [&bytes[..bytes.len() - 1], &bytes[1..], &[&bytes[..], b"x"].concat()] {
+            let line = Config::from_json(damaged, &|_| None).unwrap_err().to_string();
+            assert!(!line.contains("Struct"), "{line}");
+        }
+    }
+    // A line end is the tag of the first field.
+    assert!(!Config::from_json(b"\n{", &|_| None).unwrap_err().to_string().contains("Struct"));
+    assert!(Config::from_json(b"\n{\"keys\":{\"cluster\":\"k\"}}", &|_| None).is_ok());
+    assert!(!Config::from_json(b"", &|_| None).unwrap_err().to_string().contains("Struct"));
 }

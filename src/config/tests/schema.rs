@@ -20,6 +20,8 @@ const BEYOND_A_SCHEMA: &[(&str, &str)] = &[
     ("in whole milliseconds", "a fraction of a millisecond"),
     (".0, allowed: a whole number", "how a number is spelled"),
     ("written as it is compared", "the escapes of a path"),
+    ("allowed: the narrower of two routes first", "a route beside another"),
+    ("and a DNS name, each with an optional :port", "the range of a port, the form of an IPv6 address"),
     ("not made of dots only", "bytes, where a schema counts characters"),
     ("neither HTTP nor Envoy nor this filter uses otherwise", "names, whatever their case"),
     ("each header once", "one name in two members"),

@@ -121,6 +121,11 @@ fn headers_are_in_lower_case_and_once() {
         assert!(!line.contains('\n'), "{line}");
     }
     refuses("keys.headers.a", &with("keys.headers", json!({"a": "1", "A": "2"})));
+    for name in ["x_a", "X.A", "x!a"] {
+        // Members come in the order of their names, so whichever is second is named.
+        let (path, line) = refused(&with("keys.headers", json!({"x-a": "1", name: "2"})));
+        assert!(path.starts_with("keys.headers.") && line.contains("each header name once"), "{line}");
+    }
 }
 
 fn header(value: &str) -> String {

@@ -153,6 +153,8 @@ fn the_envoy_filter_of_istio_serves_licenses_and_opens_tunnels() {
         let mut listener = listener(&[http_filter], json!({}));
         let manager = &mut listener["filter_chains"][0]["filters"][0];
         *manager = merged(manager.take(), &istio_patch(&filter, "NETWORK_FILTER"));
+        let routes = &mut manager["typed_config"]["route_config"];
+        *routes = merged(routes.take(), &istio_patch(&filter, "ROUTE_CONFIGURATION"));
         merged(listener, &istio_patch(&filter, "LISTENER"))
     });
     platform.check();
@@ -217,16 +219,28 @@ fn envoy_gateway(patched: bool) -> Platform {
                 },
             },
         });
-        if patched {
-            for patch in &patches["spec"]["jsonPatches"].as_array().unwrap()[1..] {
-                let operation = &patch["operation"];
-                let member = operation["path"].as_str().unwrap().strip_prefix('/').unwrap();
-                filter["typed_config"]["config"][member] = operation["value"].clone();
-            }
+        let patches = &patches["spec"]["jsonPatches"].as_array().unwrap()[1..];
+        let of = |place: &str| {
+            let patches = patches.iter().map(|patch| &patch["operation"]).filter(move |_| patched);
+            let place = place.to_owned();
+            patches.filter(move |operation| operation["jsonPath"].as_str().unwrap().starts_with(&place)).map(
+                |operation| {
+                    let member = operation["path"].as_str().unwrap().strip_prefix('/').unwrap();
+                    (member.to_owned(), operation["value"].clone())
+                },
+            )
+        };
+        for (member, value) in of("$..http_filters[") {
+            filter["typed_config"]["config"][member] = value;
         }
         assert_eq!(filters(&filter).len(), 1);
         let enabled = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}});
-        listener(&[filter], json!({"typed_per_filter_config": {format!("envoy.filters.http.wasm/{name}"): enabled}}))
+        let enabled = json!({"typed_per_filter_config": {format!("envoy.filters.http.wasm/{name}"): enabled}});
+        let mut listener = listener(&[filter], enabled);
+        for (member, value) in of("$..filters[") {
+            listener["filter_chains"][0]["filters"][0]["typed_config"][member] = value;
+        }
+        listener
     })
 }
 

@@ -48,11 +48,20 @@ fn check_token(token: &Result<std::borrow::Cow<'_, str>, Denial>, path: &[u8], a
     };
     assert!(authorizations.len() < 2, "a token out of several headers");
     let without_scheme = |value: &[u8]| match value.split_at_checked(7) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer ") => rest.to_vec(),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer ") => {
+            rest.iter().skip_while(|byte| **byte == b' ').copied().collect()
+        }
         _ => value.to_vec(),
     };
     let headers = authorizations.iter().map(|value| trim(value).to_vec());
-    let parameters = pairs(path).into_iter().filter_map(|pair| pair.strip_prefix(b"Authorization=").map(decode));
+    let parameters = pairs(path).into_iter().filter_map(|pair| pair.strip_prefix(b"Authorization="));
+    // The first + stands for the blank after the scheme, and for itself after anything else.
+    let parameters = parameters.map(|value| match value.iter().position(|byte| *byte == b'+') {
+        Some(at) if decode(&value[..at]).eq_ignore_ascii_case(b"bearer") => {
+            [b"Bearer ", &decode(&value[at + 1..])[..]].concat()
+        }
+        _ => decode(value),
+    });
     let said: Vec<Vec<u8>> = headers.chain(parameters).map(|value| without_scheme(&value)).collect();
     assert!(said.iter().any(|value| value == token), "{:?}", String::from_utf8_lossy(token));
 }
@@ -96,7 +105,7 @@ fn decode(text: &[u8]) -> Vec<u8> {
 fn check_open(path: &[u8], headers: &Headers<'_>) {
     let open = |matcher| Route { matcher, host: None, service: Service::Open, drm: None };
     let routes = [open(Matcher::Exact("/healthz".into())), open(Matcher::Prefix("/public".into()))];
-    if Handling::of(RequestHead::new(headers, false), &routes, DefaultService::Deny) == Handling::Deny {
+    if matches!(Handling::of(RequestHead::new(headers, false), &routes, DefaultService::Deny), Handling::Deny(_)) {
         return;
     }
     let path = std::str::from_utf8(Target::split(path).path).expect("an open path is ASCII");

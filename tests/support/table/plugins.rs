@@ -68,11 +68,13 @@ pub enum Plugin {
     SmallBodies,
     /// Another audience for signed documents.
     SignedForB,
+    /// Routes that name hosts, and license requests on all others.
+    Hosts,
 }
 
 impl Plugin {
     /// Every configuration.
-    pub const ALL: [Plugin; 28] = [
+    pub const ALL: [Plugin; 29] = [
         Plugin::Reference,
         Plugin::NoRoutes,
         Plugin::ForwardToken,
@@ -101,6 +103,7 @@ impl Plugin {
         Plugin::CpixSession,
         Plugin::SmallBodies,
         Plugin::SignedForB,
+        Plugin::Hosts,
     ];
 
     /// A name fit for a listener.
@@ -126,7 +129,8 @@ impl Plugin {
                         "cpix": {"audiences": ["urn:example:c"], "max_age": "0.5h", "versions": [7]},
                     }),
                 )
-                .with("routes", json!([{"path_prefix": "/cpix", "service": "cpix"}])),
+                .with("routes", json!([{"path_prefix": "/cpix", "service": "cpix"}]))
+                .with("default_service", json!("license")),
             Plugin::SlowAlgorithms => one_key.with("allow_slow_algorithms", json!(true)),
             Plugin::KeySet => json!({
                 "keys": {"cluster": "keys", "path": "/jwks.json"}, "allow_slow_algorithms": true,
@@ -174,6 +178,17 @@ impl Plugin {
             Plugin::SignedForB => Plugin::Reference
                 .configuration()
                 .with("services", json!({"signed_cpix": {"audiences": ["urn:example:b"]}})),
+            Plugin::Hosts => one_key.with(
+                "routes",
+                json!([
+                    {"path_prefix": "/", "host": "public.example", "service": "open"},
+                    {"path_prefix": "/", "host": "admin.example:8443", "service": "open"},
+                    {"path_prefix": "/", "host": "*.keys.example", "service": "cpix"},
+                    {"path_prefix": "/", "host": "Tenant.example:8443", "service": "cpix"},
+                    {"path_prefix": "/", "host": "[::1]", "service": "cpix"},
+                    {"path_prefix": "/", "service": "license"},
+                ]),
+            ),
             Plugin::Claims => Plugin::Reference.configuration().with("upstream", claims()),
         }
     }
@@ -208,8 +223,8 @@ fn routes() -> Value {
         {"path_prefix": "/signed", "service": "signed_cpix"},
         {"path": "/first", "service": "open"},
         {"path_prefix": "/first", "service": "license"},
-        {"path_prefix": "/second", "service": "license"},
-        {"path": "/second/open", "service": "open"},
+        {"path": "/second/protected", "service": "license"},
+        {"path_prefix": "/second", "service": "open"},
         {"path": "/exact", "service": "license"},
         {"path_prefix": "/tenant", "host": "tenant.example.com", "service": "license"},
         {"path": "/status", "host": "status.example.com", "service": "open"},

@@ -48,7 +48,10 @@ fn matching(now: i64) -> Vec<Case> {
             .denied(503),
         without_token("the first route that matches wins, if it is open", "/first").passed(),
         without_token("the second route decides where the first does not match", "/first/x").denied(501),
-        without_token("an open route behind a protected one that matches is not reached", "/second/open").denied(501),
+        without_token("an open route behind a protected one that matches is not reached", "/second/protected")
+            .denied(501),
+        without_token("an open route behind a narrower protected one is reached below it", "/second/protected/x")
+            .passed(),
         with_token("a path that no route leads to is denied", "/", now).denied(503),
         Case::new(
             "without routes every path is a license request",
@@ -112,12 +115,8 @@ fn spelling(now: i64) -> Vec<Case> {
         let name = format!("an open route is not reached by the spelling {spelled}");
         cases.push(without_token(&name, spelled).denied(501));
     }
-    for spelled in [
-        "/fairplay/certificate/../license",
-        "/healthz/../widevine",
-        "/fairplay/certificate/%2e%2e/license",
-        "/fairplay/certificate//../../license",
-    ] {
+    for spelled in ["/fairplay/certificate/../license", "/healthz/../widevine", "/fairplay/certificate/%2e%2e/license"]
+    {
         let name = format!("an open route does not open what {spelled} leads to");
         cases.push(without_token(&name, spelled).denied(501));
     }
@@ -150,6 +149,34 @@ fn spelling(now: i64) -> Vec<Case> {
     ] {
         cases.push(without_token(&format!("an open route does not open {spelled}"), spelled).denied(501));
     }
+    for spelled in [
+        "/widevine/%252e",
+        "/widevine%252Fx",
+        "/widevine/%25%32e",
+        "/widevine/%25%32%65",
+        "/widevine/%2541",
+        "/widevine//../cpix",
+        "/widevine//../widevine",
+        "/a//../widevine",
+        "/widevine/x//..",
+        "/widevine//%2e%2e/cpix",
+    ] {
+        let name = format!("attack 70: servers may read {spelled} in different ways, so no route leads to it");
+        cases.push(with_token(&name, spelled, now).denied(503));
+    }
+    for spelled in [
+        "/healthz%2500",
+        "/x//../healthz",
+        "/fairplay/certificate//../../license",
+        "/fairplay/certificate//..",
+        "/fairplay/certificate/%252e%252e/license",
+    ] {
+        cases.push(without_token(&format!("attack 70: an open route does not open {spelled}"), spelled).denied(501));
+    }
+    cases.push(
+        with_token("a percent sign that is escaped, and no other escape, is no matter", "/widevine/100%25", now)
+            .allowed(),
+    );
     for (name, spelled) in [
         ("a byte above ASCII in a path is denied", &b"/widevine/\xc3\xa9"[..]),
         ("attack 9: a byte that is no UTF-8 in a path is denied", b"/widevine/\xff"),

@@ -5,7 +5,8 @@ use super::{Case, Plugin, Request, Version};
 use crate::support::signer::CPIX;
 use crate::support::token::Token;
 
-/// Names that start with `x-mdrm-` once `_` counts as `-`, in spellings of the client's choice.
+/// Names that start with `x-mdrm-` to a server that takes what is no letter and no digit for `-`, in spellings of the client's
+/// choice.
 const OURS: [&str; 10] = [
     "x-mdrm-session",
     "X-Mdrm-Sub",
@@ -44,6 +45,24 @@ pub(super) fn cases(now: i64) -> Vec<Case> {
             .map(|case| case.lacking(&name.to_ascii_lowercase())),
         );
     }
+    for name in ["X.Mdrm_Session", "x!mdrm!sub", "x-mdrm.sub", "x~mdrm|sub", "X'Mdrm`Org"] {
+        for (what, request) in [
+            ("a license request", Request::post("/widevine").token(&license)),
+            ("an open route", Request::get("/healthz")),
+            ("a preflight", preflight.clone()),
+        ] {
+            let request = request.header(name, "spoofed").version(Version::Http1);
+            let is_open = what != "a license request";
+            let case = Case::new(format!("attack 71: {name} is removed from {what}"), Plugin::Reference, request);
+            cases.push(if is_open { case.passed() } else { case.allowed() }.lacking(&name.to_ascii_lowercase()));
+        }
+    }
+    for name in ["X.Sub", "x!sub", "X_Sub", "X.Jwt_Payload", "x!subscriber", "X'Absent"] {
+        let request = Request::post("/widevine").token(&license).header(name, "forged").version(Version::Http1);
+        let case =
+            Case::new(format!("attack 71: {name} is removed where the filter writes it"), Plugin::Claims, request);
+        cases.push(case.allowed().lacking(&name.to_ascii_lowercase()));
+    }
     cases.extend(neighbours(&license));
     cases.extend(open_routes(&Token::new(keyring().main()).compact(now)));
     cases
@@ -65,8 +84,14 @@ fn neighbours(token: &str) -> Vec<Case> {
         .lacking("x-mdrm-sub"),
         case("attack 10: an empty header of ours is removed", request().header("x-mdrm-sub", "")).lacking("x-mdrm-sub"),
         case("headers with other names stay", {
-            request().header("x-mdrm", "a").header("x-mdrmx-a", "b").header("mdrm-sub", "c").header("x-sub", "d")
+            request()
+                .header("x-mdrm", "a")
+                .header("x-mdrmx-a", "b")
+                .header("mdrm-sub", "c")
+                .header("x-sub", "d")
+                .header("xmdrm-a", "e")
         })
+        .with("xmdrm-a", "e")
         .with("x-mdrm", "a")
         .with("x-mdrmx-a", "b")
         .with("mdrm-sub", "c")

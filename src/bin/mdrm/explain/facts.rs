@@ -14,7 +14,7 @@ use mdrm_authz::cpix::Document;
 use mdrm_authz::jose::jwe::UntrustedJwe;
 use mdrm_authz::jose::jwk::{Key, KeyDocument, Provenance, Ring};
 use mdrm_authz::request::RequestHead;
-use mdrm_authz::route::Service;
+use mdrm_authz::route::{Service, Unrouted};
 use mdrm_authz::tunnel::TunnelRequest;
 use serde_json::Value;
 
@@ -28,8 +28,8 @@ pub(super) struct Facts<'a> {
     pub(super) head: RequestHead<'a>,
     pub(super) body: Option<&'a [u8]>,
     pub(super) service: Service,
-    /// No route names the request, and the configuration denies those.
-    pub(super) denied: bool,
+    /// Why the request is nobody's, if it is.
+    pub(super) unrouted: Option<Unrouted>,
     pub(super) questions: &'a [Question],
     /// Seconds since the epoch.
     pub(super) now: i64,
@@ -64,11 +64,11 @@ impl<'a> Facts<'a> {
         head: RequestHead<'a>,
         body: Option<&'a [u8]>,
         service: Service,
-        denied: bool,
+        unrouted: Option<Unrouted>,
         questions: &'a [Question],
         now: i64,
     ) -> Self {
-        let mut facts = Self { config, head, body, service, denied, questions, now, token: None, opened: None };
+        let mut facts = Self { config, head, body, service, unrouted, questions, now, token: None, opened: None };
         let text = if facts.is_tunnel() {
             facts.opened = facts.open();
             facts.opened.as_ref().map(|opened| opened.jwt.to_string())
@@ -277,8 +277,8 @@ impl<'a> Facts<'a> {
 
     fn audience(&self) -> Vec<String> {
         let mut facts = self.in_claims(&["aud"]);
-        if self.denied {
-            facts.push("no route names the path: no audience is accepted".to_owned());
+        if let Some(unrouted) = self.unrouted {
+            facts.push(format!("the request is denied, whatever its audience: {unrouted}"));
         } else {
             facts.push(format!("the service takes {}", list(&self.rules().audiences)));
         }

@@ -85,15 +85,15 @@ impl Explain {
         let shown = config()?;
         let pairs = request.pairs();
         let head = RequestHead::new(&pairs, request.body().is_none());
-        let (service, denied) = match Handling::of(head, &shown.routes, shown.default_service) {
-            Handling::Service(service, _) => (service, false),
-            Handling::Preflight => (Service::License, false),
-            Handling::Deny => (Service::License, true),
+        let (service, unrouted) = match Handling::of(head, &shown.routes, shown.default_service) {
+            Handling::Service(service, _) => (service, None),
+            Handling::Preflight => (Service::License, None),
+            Handling::Deny(unrouted) => (Service::License, Some(unrouted)),
         };
         let decided_by = config()?;
         let keys = self.keys.read()?;
         let course = decide(decided_by, &request, &keys, now)?;
-        let facts = Facts::new(&shown, head, request.body(), service, denied, &course.questions, now);
+        let facts = Facts::new(&shown, head, request.body(), service, unrouted, &course.questions, now);
         let report = Report::new(&facts, &course);
         let mut out = anstream::stdout();
         if self.json {

@@ -69,7 +69,7 @@ impl<'a> Report<'a> {
     /// One word: what became of the request.
     pub(super) fn decision(&self) -> &'static str {
         match self.ending {
-            Ending::Decided(Decision::Pass) => "passed",
+            Ending::Decided(Decision::Pass(_)) => "passed",
             Ending::Decided(Decision::Allow(_)) => "allowed",
             Ending::Decided(Decision::Deny(_)) => "denied",
             Ending::Decided(Decision::Report(_)) => "would be denied",
@@ -153,7 +153,7 @@ impl<'a> Report<'a> {
             out.push('\n');
         }
         match self.ending {
-            Ending::Decided(Decision::Pass) => {
+            Ending::Decided(Decision::Pass(_)) => {
                 out += &format!("{green}PASSED{green:#} unchecked: no token is asked for\n");
             }
             Ending::Decided(Decision::Allow(edits)) => {
@@ -185,7 +185,8 @@ impl<'a> Report<'a> {
     }
 
     fn title(&self) -> String {
-        let preflight = matches!(self.ending, Ending::Decided(Decision::Pass)) && self.facts.service != Service::Open;
+        let preflight =
+            matches!(self.ending, Ending::Decided(Decision::Pass(_))) && self.facts.service != Service::Open;
         let kind = match self.facts.service {
             _ if preflight => "CORS preflight",
             Service::License if self.facts.is_tunnel() => "license request, encrypted",
@@ -199,7 +200,7 @@ impl<'a> Report<'a> {
             b"/" => " on any path".to_owned(),
             path => format!(", {}", text(&String::from_utf8_lossy(path))),
         };
-        let route = if self.facts.denied { " (no route names it)" } else { "" };
+        let route = self.facts.unrouted.map_or_else(String::new, |unrouted| format!(" ({unrouted})"));
         let at = date(self.facts.now as f64).unwrap_or_else(|| self.facts.now.to_string());
         let issued = self.facts.issued().map_or_else(String::new, |ago| format!(", token issued {ago}"));
         format!("{kind}{path}{route}, at {at}{issued}\n")

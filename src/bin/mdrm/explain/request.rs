@@ -105,10 +105,12 @@ impl Request {
             let (name, value) = parse_header(line).context("a header is NAME: VALUE")?;
             if name == b"host" && host.is_empty() { host = value } else { headers.push((name, value)) }
         }
+        // As Envoy does: an absolute target (RFC 9112 section 3.2.2) names the host, whatever the header says.
+        let (target, host) = absolute(target).map_or((target, &*host), |(host, path)| (path, host));
         // A chunked body may be empty; only what follows the headers tells.
         let chunked = headers.iter().any(|(name, _)| name == b"transfer-encoding");
         let body = (chunked || !rest.is_empty()).then(|| rest.to_vec());
-        Ok(Self::new(method, target, &host, headers, body))
+        Ok(Self::new(method, target, host, headers, body))
     }
 
     /// Names and values in the order of the wire.
@@ -126,6 +128,17 @@ fn request_line(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let first = line.iter().position(|byte| *byte == b' ')?;
     let last = line.iter().rposition(|byte| *byte == b' ')?;
     Some((line.get(..first)?, line.get(first.checked_add(1)?..last)?, line.get(last.checked_add(1)?..)?))
+}
+
+/// Host and path of `http://host/path`.
+fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    let scheme = |name: &str| target.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()));
+    let rest = target.get(["https://", "http://"].into_iter().find(|name| scheme(name))?.len()..)?;
+    match rest.iter().position(|byte| matches!(byte, b'/' | b'?')).and_then(|end| rest.split_at_checked(end)) {
+        Some((host, path)) if path.starts_with(b"/") => Some((host, path)),
+        Some(_) => None,
+        None => Some((rest, b"/")),
+    }
 }
 
 fn parse_header(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
@@ -174,6 +187,8 @@ mod tests {
         assert_eq!(request.pairs(), expected.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         assert_eq!(request.body(), Some(&b"body\r\n"[..]));
         assert_eq!(Request::parse(b"GET / HTTP/1.1\n\n").unwrap().body(), None);
+        let absolute = Request::parse(b"GET HTTP://h:1/a?b HTTP/1.1\nHost: other\n\n").unwrap();
+        assert_eq!(absolute.pairs().get(..2), Some(&[(&b":authority"[..], &b"h:1"[..]), (b":path", b"/a?b")][..]));
         assert_eq!(Request::parse(b"GET / HTTP/1.1\nTransfer-Encoding: chunked\n\n").unwrap().body(), Some(&b""[..]));
     }
 

@@ -171,7 +171,7 @@ pub(super) fn failed_at(denial: &Denial, service: Service, asked: Option<Ring>) 
 /// The denial of a decision, whether or not it is carried out.
 pub(super) fn denial(decision: &Decision) -> Option<&Denial> {
     match decision {
-        Decision::Pass | Decision::Allow(_) => None,
+        Decision::Pass(_) | Decision::Allow(_) => None,
         Decision::Deny(denial) | Decision::Report(denial) => Some(denial),
     }
 }
