@@ -73,7 +73,7 @@ lint: ## formatting, clippy on both targets, documentation, shell scripts, licen
 	cargo clippy --all-targets --locked -- -D warnings
 	envoy/build-wasm.sh clippy
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
-	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/player/*.sh envoy/prometheus/*.sh envoy/wasm-ld tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/player/*.sh envoy/prometheus/*.sh tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 # Not the advisories: their database is a download that not every network allows.
 	@if cargo deny --version >/dev/null 2>&1; then \
 		cargo deny --locked check --hide-inclusion-graph licenses bans sources && \

@@ -8,9 +8,7 @@ use serde_json::Value;
 use crate::now;
 use crate::reply::{is_denial, is_denial_without_body};
 use crate::support::client::{Connection, bytes_of};
-use crate::support::exchange::Gate;
 use crate::support::h2_client;
-use crate::support::key_service::Answer;
 use crate::support::rig::Rig;
 use crate::support::signer::SigningKey;
 use crate::support::table::keyring::keyring;
@@ -175,36 +173,6 @@ fn attack_65_http_1_0_is_decided_like_any_other_version() {
     let allowed = send(format!("Authorization: {}\r\n", token()));
     assert_eq!((allowed.status, &allowed.body[..]), (200, LICENSE_BODY));
     rig.envoy.assert_healthy();
-}
-
-#[test]
-fn a_body_that_comes_in_pieces_while_its_key_is_fetched_arrives_whole() {
-    for stop_iteration in [true, false] {
-        let rig = Rig::adjusted(&reference(), |setup| setup.listeners[0].stop_iteration = stop_iteration);
-        let gate = Gate::closed();
-        rig.keys.set_for(key().kid(), Answer::document(&key().jwk()).held_by(&gate));
-        let body: Vec<u8> = (0..400).map(|place| b'a' + u8::try_from(place % 26).unwrap()).collect();
-        let mut chunked = Vec::new();
-        for byte in &body {
-            chunked.extend([b"1\r\n", &[*byte][..], b"\r\n"].concat());
-        }
-        chunked.extend(b"0\r\n\r\n");
-        let head = format!(
-            "POST /widevine HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nAuthorization: {}\r\n\r\n",
-            token()
-        );
-        let mut connection = Connection::open(rig.envoy.only());
-        connection.send(head.as_bytes()).unwrap();
-        rig.keys.await_count_for(key().kid(), 1);
-        let (first, second) = chunked.split_at(chunked.len() / 2);
-        connection.send_byte_by_byte(first).unwrap();
-        assert_eq!(rig.upstream.count(), 0, "nothing leaves before the decision");
-        gate.open();
-        connection.send_byte_by_byte(second).unwrap();
-        assert_eq!(connection.answer("POST").unwrap().status, 200);
-        assert_eq!(rig.upstream.received()[0].body, body);
-        rig.envoy.assert_healthy();
-    }
 }
 
 #[test]

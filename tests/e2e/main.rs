@@ -25,6 +25,7 @@ mod documents;
 #[path = "../soak/faults/mod.rs"]
 mod faults;
 mod hardening;
+mod held;
 mod keys;
 mod leaks;
 #[path = "../soak/load/mod.rs"]

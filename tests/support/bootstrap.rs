@@ -49,6 +49,8 @@ pub struct Setup {
     pub vm_id: String,
     /// The environment variable with the path of the module.
     pub module: &'static str,
+    /// Runtime flags of Envoy that differ from what it does by itself.
+    pub runtime: Vec<(String, Value)>,
     /// How much Envoy logs.
     pub log_level: String,
     /// The whole configuration in YAML, in place of what the rest above makes up, but for workers and log level.
@@ -102,6 +104,7 @@ impl Setup {
             host: None,
             vm_id: "mdrm".to_owned(),
             module: "MDRM_WASM",
+            runtime: Vec::new(),
             log_level: "info".to_owned(),
             written_out: None,
             hot_restart: false,
@@ -165,6 +168,10 @@ impl Setup {
             "node": {"id": "test", "cluster": "test"},
             "static_resources": {"clusters": clusters},
         });
+        if !self.runtime.is_empty() {
+            let flags: serde_json::Map<String, Value> = self.runtime.iter().cloned().collect();
+            bootstrap["layered_runtime"] = json!({"layers": [{"name": "test", "static_layer": flags}]});
+        }
         if self.dynamic {
             let source = |kind: &str| {
                 json!({
