@@ -1,6 +1,6 @@
 //! The root context: configuration, callouts to the key service, and the requests that wait for them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) struct Root {
     /// former configuration are under way.
     plugins: Vec<Rc<Plugin>>,
     /// Callouts under way by the host's token.
-    callouts: HashMap<u32, (Rc<Plugin>, KeyRequest)>,
+    callouts: BTreeMap<u32, (Rc<Plugin>, KeyRequest)>,
     /// Workers share what they learn: the host can, and the VM has a name, so that no other plugin reads along.
     sharing: bool,
     ticking: bool,
@@ -39,7 +39,7 @@ pub(super) struct Root {
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self { id, plugins: Vec::new(), callouts: HashMap::new(), sharing: false, ticking: false }
+        Self { id, plugins: Vec::new(), callouts: BTreeMap::new(), sharing: false, ticking: false }
     }
 
     /// Sends what the resolvers have queued. Only ever runs where the root is the effective context: the host hands the answer
@@ -139,6 +139,11 @@ impl RootContext for Root {
         if self.plugins.last().is_some_and(|plugin| plugin.configuration == configuration) {
             // Another listener with the same configuration: the keys that are held serve both.
             return true;
+        }
+        // Hash maps need a seed, or whoever chooses their keys makes them slow.
+        if host::random().is_none() {
+            error!("the host gives no random numbers (random_get)");
+            return false;
         }
         match Config::from_json(&configuration, &|name| std::env::var(name).ok()) {
             Ok(config) => {

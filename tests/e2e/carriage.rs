@@ -3,12 +3,13 @@
 
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::now;
 use crate::reply::{is_denial, is_denial_without_body};
 use crate::support::client::{Connection, bytes_of};
 use crate::support::h2_client;
+use crate::support::key_service::{Answer, KeyService};
 use crate::support::rig::Rig;
 use crate::support::signer::SigningKey;
 use crate::support::table::keyring::keyring;
@@ -224,4 +225,30 @@ fn where_envoy_normalises_paths_first_the_normal_path_is_decided() {
     assert_eq!(rig.code(&Request::get("/a/../widevine?x=1").token(token())), None);
     assert_eq!(rig.upstream.received()[0].path, "/widevine?x=1");
     rig.envoy.assert_healthy();
+}
+
+#[test]
+fn a_redirect_that_envoy_follows_itself_is_decided_again_and_needs_the_token_to_go_on() {
+    for forward_token in [false, true] {
+        // Servers of the tests answer as they are told: this one is the license server.
+        let licenses = KeyService::start();
+        licenses.set("/license", Answer::new(307, "").header("location", "http://license.example.com/moved"));
+        licenses.set("/moved", Answer::new(200, LICENSE_BODY));
+        let plugin = json!({"keys": {"cluster": "keys"}, "upstream": {"forward_token": forward_token}});
+        let rig = Rig::adjusted(&plugin, |setup| {
+            setup.upstream = licenses.address();
+            setup.listeners[0].follow_redirects = true;
+        });
+        rig.keys.register(key());
+        let answered = rig.exchange(&Request::get("/license").token(token()));
+        let reached: Vec<String> = licenses.received().into_iter().map(|request| request.path).collect();
+        if forward_token {
+            assert_eq!((answered.status, &answered.body[..]), (200, LICENSE_BODY));
+            assert_eq!(reached, ["/license", "/moved"]);
+        } else {
+            is_denial(501, None, &answered).unwrap();
+            assert_eq!(reached, ["/license"]);
+        }
+        rig.envoy.assert_healthy();
+    }
 }

@@ -33,6 +33,7 @@ mod load;
 mod metrics;
 mod module;
 mod mutations;
+mod other_host;
 mod outage;
 mod pieces;
 mod reply;

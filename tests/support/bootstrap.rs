@@ -80,6 +80,8 @@ pub struct Listener {
     pub normalize_path: bool,
     /// Whether websockets and CONNECT are passed on.
     pub upgrades: bool,
+    /// Whether Envoy itself follows a redirect of the upstream.
+    pub follow_redirects: bool,
     /// Whether Envoy's CORS filter stands in front, for `https://player.example.com`.
     pub cors: bool,
     /// Whether there is an access log.
@@ -235,6 +237,7 @@ impl Listener {
             max_headers_kb: 8192,
             normalize_path: false,
             upgrades: false,
+            follow_redirects: false,
             cors: false,
             access_log: true,
             other_filter: None,
@@ -290,6 +293,10 @@ impl Listener {
                 json!({"name": "cors", "typed_config": {"@type": format!("{TYPES}.filters.http.cors.v3.Cors")}});
             manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"] = json!({"cors": policy});
             manager["http_filters"].as_array_mut().unwrap().insert(0, filter);
+        }
+        if self.follow_redirects {
+            manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["internal_redirect_policy"] =
+                json!({"redirect_response_codes": [307]});
         }
         if self.upgrades {
             manager["upgrade_configs"] = json!([{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]);
