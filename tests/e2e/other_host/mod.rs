@@ -3,6 +3,7 @@
 
 mod host;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::module::module;
@@ -38,10 +39,12 @@ fn rows(plugin: Plugin) -> Vec<Case> {
 }
 
 fn decide(hosts: &mut HashMap<Plugin, Host>, module: &[u8], case: &Case, missing: &[&str]) -> Result<(), String> {
-    if !hosts.contains_key(&case.plugin) {
-        hosts.insert(case.plugin, Host::start(module, &case.plugin.configuration().to_string(), NOW, missing)?);
-    }
-    let host = hosts.get_mut(&case.plugin).expect("it was just started");
+    let host = match hosts.entry(case.plugin) {
+        Entry::Occupied(running) => running.into_mut(),
+        Entry::Vacant(place) => {
+            place.insert(Host::start(module, &case.plugin.configuration().to_string(), NOW, missing)?)
+        }
+    };
     let body = case.request.has_body().then_some(&*case.request.body);
     let ended = host.request(case.request.as_a_filter_sees_it(), body)?;
     match (case.expect.outcome, ended) {
