@@ -134,8 +134,8 @@ impl HttpContext for Http {
         {
             self.on_body_due(plugin.on_body(self.stream.id, size, end_of_stream));
         }
-        // Older releases of Envoy lose the next piece of a body that was held and is let go from elsewhere: they put that piece to
-        // what was held by then, and go on with an empty one. So what is let go in the middle of its body goes with the next
+        // Envoy up to 1.39.0 loses the next piece of a body that was held and is let go from elsewhere: it puts that piece to
+        // what was held by then, and goes on with an empty one. So what is let go in the middle of its body goes with the next
         // piece.
         self.stream.mid_body.set(!end_of_stream);
         self.hold_unless_passed()

@@ -46,11 +46,11 @@ fn licenses() -> Value {
 /// What a release of Envoy may do differently, or an operator.
 type Adjust = fn(&mut Setup);
 
-/// As it is, as releases before 1.37.6 are, and without the option that bodies are read by.
+/// As it is, as releases up to 1.39.0 are, and without the option that bodies are read by.
 const HOSTS: [Adjust; 3] = [|_| (), forgetful, |setup| setup.listeners[0].stop_iteration = false];
 
-/// Envoy 1.40 with the fault of releases before it: it forgets what a filter puts to a held body before it lets it go. Those
-/// that do not know the flag have the fault, or its remedy, and ignore it.
+/// With the fault of releases up to 1.39.0, which do not know the flag and ignore it: a piece that is put to a held body before the
+/// body is let go is forgotten.
 fn forgetful(setup: &mut Setup) {
     let flag = "envoy.reloadable_features.filter_manager_forward_added_data_on_continue";
     setup.runtime.push((flag.to_owned(), json!(false)));
