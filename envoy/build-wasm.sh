@@ -59,11 +59,12 @@ build_std=()
 
 if [ "${MDRM_WASM_TOOLCHAIN:-}" != debian ] && { toolchain_has_target || rustup_adds_target; }; then
   # The toolchain's own, or where a distribution took it out, the system's.
-  MDRM_WASM_LD=$(compgen -G "$(rustc --print sysroot)/lib/rustlib/*/bin/rust-lld" || echo wasm-ld)
+  compgen -G "$(rustc --print sysroot)/lib/rustlib/*/bin/rust-lld" >/dev/null ||
+    export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld
 elif debian_has_packages || debian_installs_packages; then
   export RUSTC=/usr/bin/rustc CARGO=/usr/bin/cargo
   export RUSTC_BOOTSTRAP=1 # allows -Z build-std in a released compiler
-  MDRM_WASM_LD=wasm-ld-22
+  export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-22
   rustflags+=(-L native=/usr/lib/wasm32-wasi -C link-self-contained=no)
   cargo=(/usr/bin/cargo)
   clippy=(/usr/bin/cargo-clippy clippy) # by its path: cargo would look in ~/.cargo/bin first
@@ -77,7 +78,6 @@ MESSAGE
   exit 1
 fi
 
-export MDRM_WASM_LD CARGO_TARGET_WASM32_WASIP1_LINKER=$PWD/envoy/wasm-ld
 CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${rustflags[*]}")
 export CARGO_ENCODED_RUSTFLAGS
 common=(--locked --lib --target "$target" --target-dir "$target_dir" "${build_std[@]}")

@@ -71,6 +71,11 @@ impl Requests {
         self.held_bytes
     }
 
+    /// Whether the body of `id`, which is held, is looked at before it is decided; see [`Waiting::reads_body`].
+    pub fn reads_body(&self, id: WaiterId) -> bool {
+        self.held.get(&id).is_some_and(|held| held.waiting.reads_body())
+    }
+
     /// A request has come: what to remove from it at once, and the decision unless it is held.
     pub fn on_head(&mut self, head: RequestHead<'_>, id: WaiterId, now: Now) -> (Removals, Option<Outcome>) {
         let (removals, step) = self.authorizer.on_request(head, id, now);

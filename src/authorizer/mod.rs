@@ -130,6 +130,8 @@ struct Request {
     /// Kept only if the token is to go on.
     taken_from: edits::TakenFrom,
     body: Announced,
+    /// Whether the body is looked at before the request is decided.
+    reads_body: bool,
     /// The plain license request of a Trust Tunnel, once it is decrypted.
     opened: Option<tunnel::Opened>,
 }
@@ -248,17 +250,23 @@ impl Authorizer {
             Handling::Deny(_) => (Protects::Nothing, None),
         };
         let body = Announced::read(head, protects, self.config.max_body_bytes);
+        let is_license = matches!(protects, Protects::License | Protects::Nothing);
+        let is_tunnel = is_license && is_tunnel(head);
+        let reads_body = match protects {
+            Protects::License | Protects::Nothing => is_tunnel,
+            Protects::Cpix => self.config.bind_content,
+            Protects::SignedCpix => true,
+        };
         let forward_token = self.config.upstream.forward_token;
         let request = |removal: &Removal<'_>| {
             let taken_from = if forward_token { edits::TakenFrom::of(removal) } else { edits::TakenFrom::default() };
-            Request { waiter, protects, drm, taken_from, body, opened: None }
+            Request { waiter, protects, drm, taken_from, body, reads_body, opened: None }
         };
-        let is_license = matches!(protects, Protects::License | Protects::Nothing);
         let (removal, next) = if protects == Protects::SignedCpix {
             let removal = Removal::all(head);
             let request = request(&removal);
             (removal, self.on_signed_cpix(head, request, now))
-        } else if is_license && is_tunnel(head) {
+        } else if is_tunnel {
             let removal = Removal::all(head);
             let request = request(&removal);
             (removal, self.on_tunnel(request))
@@ -430,6 +438,11 @@ impl Waiting {
             _ => 0,
         };
         jwe.saturating_add(self.request.opened.as_ref().map_or(0, tunnel::Opened::len))
+    }
+
+    /// Whether the body is looked at before the request is decided, now or later. Of all others it may stay where it is.
+    pub fn reads_body(&self) -> bool {
+        self.request.reads_body || self.awaits() == Awaits::End
     }
 
     /// What is known about the request.

@@ -9,12 +9,12 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, BufferType, ContextType};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{host, verify};
+use super::exports::{Action, HeadAction, HttpContext, RootContext};
+use super::host::{self, BufferType};
+use super::verify;
 use crate::jose::jwk::{AccessKey, Key, KeyDocument, Provenance, Ring};
 use crate::jose::native::{Question, Verify};
 use crate::jose::token::Kid;
@@ -78,28 +78,20 @@ fn verdicts(line: &str) -> Option<String> {
     Some(format!("{in_vm} {by_host}\n"))
 }
 
-impl Context for Root {}
-
 impl RootContext for Root {
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Probe))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn create_http_context(&self, _id: u32) -> Box<dyn HttpContext> {
+        Box::new(Probe)
     }
 }
 
-impl Context for Probe {}
-
 impl HttpContext for Probe {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        Action::Pause
+    fn on_request_headers(&mut self, _end_of_stream: bool) -> HeadAction {
+        HeadAction::Pause
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+    fn on_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if end_of_stream {
-            let body = host::buffer(BufferType::HttpRequestBody, size).unwrap_or_default();
+            let body = host::buffer(BufferType::RequestBody, size).unwrap_or_default();
             let lines = String::from_utf8_lossy(&body);
             let body = lines.lines().map(|line| verdicts(line).unwrap_or_else(|| "unreadable\n".to_owned())).collect();
             host::reply(&Reply { status: 200, headers: Vec::new(), body }, DETAILS);

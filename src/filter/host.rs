@@ -1,12 +1,9 @@
-//! Bindings of the host calls in use. They return what the host said and never panic: the SDK's own wrappers panic on
-//! values that are not UTF-8 and on statuses that they do not know, and a panic ends the worker's VM.
-#![allow(unsafe_code, reason = "the ABI of proxy-wasm is a C interface; this is the one module that speaks it")]
+//! Bindings of the host calls in use (proxy-wasm ABI 0.2.1). They return what the host said and never panic, because a
+//! panic ends the worker's VM. What the host calls in turn is in `exports`.
+#![allow(unsafe_code, reason = "the ABI of proxy-wasm is a C interface")]
 
-use std::borrow::Cow;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::time::Duration;
-
-use proxy_wasm::types::{BufferType, MapType};
 
 use crate::reply::Reply;
 
@@ -18,8 +15,48 @@ const CAS_MISMATCH: u32 = 8;
 /// `stream_type_t`: the request's way to the upstream.
 const HTTP_REQUEST: u32 = 0;
 
+/// `proxy_buffer_type_t`, as far as it is in use.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum BufferType {
+    RequestBody = 0,
+    CallResponseBody = 4,
+    PluginConfiguration = 7,
+}
+
+/// `proxy_map_type_t`, as far as it is in use.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum MapType {
+    RequestHeaders = 0,
+    RequestTrailers = 1,
+    CallResponseHeaders = 6,
+}
+
+/// `proxy_log_level_t`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum LogLevel {
+    Trace = 0,
+    Debug = 1,
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+    Critical = 5,
+}
+
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_milliseconds: u32,
+        token: *mut u32,
+    ) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_get_buffer_bytes(kind: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_buffer_bytes(kind: u32, start: usize, size: usize, data: *const u8, data_size: usize) -> u32;
@@ -75,9 +112,10 @@ unsafe extern "C" {
     fn random_get(buffer: *mut u8, size: usize) -> u32;
 }
 
-unsafe extern "C" {
-    /// The SDK's own export: runs `on_tick` of a root context.
-    fn proxy_on_tick(root: u32);
+/// Writes a line to the host's log.
+pub(super) fn log(level: LogLevel, message: &str) -> bool {
+    // SAFETY: pointer and length describe `message`, which the host only reads.
+    unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) == OK }
 }
 
 /// Time since the epoch; none if the host has no time to give.
@@ -107,7 +145,7 @@ pub(super) fn buffer(kind: BufferType, max: usize) -> Option<Vec<u8>> {
 
 /// Makes the held body of the effective context this one.
 pub(super) fn replace_body(body: &[u8]) -> bool {
-    let kind = BufferType::HttpRequestBody as u32;
+    let kind = BufferType::RequestBody as u32;
     // SAFETY: pointer and length describe `body`, which the host only reads. From the start, however much there is.
     unsafe { proxy_set_buffer_bytes(kind, 0, usize::MAX, body.as_ptr(), body.len()) == OK }
 }
@@ -193,18 +231,20 @@ pub(super) fn reply(reply: &Reply, details: &str) -> bool {
     }
 }
 
-fn serialise(headers: &[(&str, Cow<'_, str>)]) -> Vec<u8> {
+fn serialise<V: AsRef<str>>(headers: &[(&str, V)]) -> Vec<u8> {
     let length = |text: &str| u32::try_from(text.len()).unwrap_or(0).to_le_bytes();
     // Two lengths of four bytes, and a NUL behind each text.
-    let size =
-        headers.iter().map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(10)).sum::<usize>();
+    let size = headers
+        .iter()
+        .map(|(name, value)| name.len().saturating_add(value.as_ref().len()).saturating_add(10))
+        .sum::<usize>();
     let mut bytes = Vec::with_capacity(size.saturating_add(4));
     bytes.extend_from_slice(&u32::try_from(headers.len()).unwrap_or(0).to_le_bytes());
     for (name, value) in headers {
         bytes.extend_from_slice(&length(name));
-        bytes.extend_from_slice(&length(value));
+        bytes.extend_from_slice(&length(value.as_ref()));
     }
-    for text in headers.iter().flat_map(|(name, value)| [*name, &**value]) {
+    for text in headers.iter().flat_map(|(name, value)| [*name, value.as_ref()]) {
         bytes.extend_from_slice(text.as_bytes());
         bytes.push(0);
     }
@@ -329,16 +369,30 @@ pub(super) fn enter(context: u32) -> bool {
     unsafe { proxy_set_effective_context(context) == OK }
 }
 
-/// Runs `on_tick` of `root` in the middle of a callback of `stream`.
-///
-/// Callouts belong to the context in whose callback they are sent, and end with it. A key is for all who wait, so its
-/// callout must be the root's.
-pub(super) fn tick(root: u32, stream: u32) {
-    if enter(root) {
-        // SAFETY: the SDK's dispatcher finds the root by its number; the callback that we are in borrows streams only.
-        unsafe { proxy_on_tick(root) };
-        enter(stream);
-    }
+/// Sends a request without a body to a cluster of the host: the token that its answer will bear; none if the host does not
+/// know the cluster, or has no healthy host for it. The answer goes to the context that is the effective one now.
+pub(super) fn send(cluster: &str, headers: &[(&str, &str)], timeout: Duration) -> Option<u32> {
+    let (headers, trailers) = (serialise(headers), serialise::<&str>(&[]));
+    // 0 would be no timeout at all.
+    let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
+    let mut token = 0;
+    // SAFETY: pointers and lengths describe values that live until the call returns, which the host only reads; it writes
+    // one u32.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            null(),
+            0,
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout,
+            &mut token,
+        )
+    };
+    (status == OK).then_some(token)
 }
 
 /// Takes over memory that the host had from `proxy_on_memory_allocate`.
@@ -346,6 +400,6 @@ fn take(data: *mut u8, size: usize) -> Vec<u8> {
     if data.is_null() || size == 0 {
         return Vec::new();
     }
-    // SAFETY: the SDK's allocator made it as a boxed slice of exactly this length, and the host gave it up.
+    // SAFETY: `exports` made it as a boxed slice of exactly this length, and the host gave it up.
     unsafe { Vec::from_raw_parts(data, size, size) }
 }

@@ -3,11 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, MapType};
-
 use super::clock;
-use super::host::{self, HeaderMap};
+use super::exports::{self, Action, HeadAction, HttpContext};
+use super::host::{self, HeaderMap, MapType};
 use super::plugin::{Phase, Plugin, Stream};
 use crate::authorizer::{Outcome, Removals};
 use crate::clock::Now;
@@ -25,13 +23,14 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(id: u32, root: u32, plugin: Option<Rc<Plugin>>) -> Self {
-        Self { root, plugin, stream: Stream { id, phase: Rc::new(Cell::new(Phase::Undecided)), request_id: None } }
+        let (phase, mid_body) = (Rc::new(Cell::new(Phase::Undecided)), Rc::default());
+        Self { root, plugin, stream: Stream { id, phase, mid_body, request_id: None } }
     }
 
     /// Reads the head, removes what must go, and returns the decision unless the request is held. None of it was done if
     /// the host does not hand over or change the head.
     fn decide(&mut self, plugin: &Plugin, end_of_stream: bool) -> Result<Option<Outcome>, Denial> {
-        let map = HeaderMap::read(MapType::HttpRequestHeaders).ok_or(Denial::HeadersUnreadable)?;
+        let map = HeaderMap::read(MapType::RequestHeaders).ok_or(Denial::HeadersUnreadable)?;
         let pairs = map.pairs().ok_or(Denial::HeadersUnreadable)?;
         let now = clock::now().ok_or(Denial::HeadersUnreadable)?;
         let head = RequestHead::new(&pairs, end_of_stream);
@@ -51,7 +50,7 @@ impl Http {
 
     /// Removes what a client must not send; none if the host does not hand over the trailers.
     fn strip_trailers(&self, plugin: &Plugin) -> Option<()> {
-        let map = MapType::HttpRequestTrailers;
+        let map = MapType::RequestTrailers;
         let trailers = HeaderMap::read(map)?;
         for name in plugin.client_copies(trailers.pairs()?.into_iter().map(|(name, _)| name))? {
             host::remove(map, &name);
@@ -86,10 +85,16 @@ impl Http {
     }
 
     /// Lets the root ask for keys, for this request or in the background, and watch over what is held.
+    ///
+    /// A key is for all who wait, so the request for it must be the root's: the host drops what a stream has sent when that
+    /// stream ends.
     fn tick(&self, plugin: &Plugin) {
-        plugin.nested.set(true);
-        host::tick(self.root, self.stream.id);
-        plugin.nested.set(false);
+        if host::enter(self.root) {
+            plugin.nested.set(true);
+            exports::tick(self.root);
+            plugin.nested.set(false);
+            host::enter(self.stream.id);
+        }
     }
 
     fn hold_unless_passed(&self) -> Action {
@@ -98,40 +103,48 @@ impl Http {
 }
 
 fn remove(removals: &Removals) -> bool {
-    let map = MapType::HttpRequestHeaders;
+    let map = MapType::RequestHeaders;
     let path = removals.path.as_ref().is_none_or(|path| host::replace(map, b":path", path));
     removals.headers.iter().fold(path, |done, name| host::remove(map, name) && done)
 }
 
-impl Context for Http {}
-
 impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+    fn on_request_headers(&mut self, end_of_stream: bool) -> HeadAction {
         #[cfg(feature = "test-switches")]
         let _timed = super::test_switches::Timed::begin();
         let Some(plugin) = self.plugin.clone() else {
             self.stream.refuse(&Denial::HeadersUnreadable);
-            return Action::Pause;
+            return HeadAction::Pause;
         };
         let outcome = self.decide(&plugin, end_of_stream).unwrap_or_else(|denial| Some(plugin.refused(denial)));
         if let Some(outcome) = outcome {
             plugin.conclude(&self.stream, outcome);
         }
-        self.hold_unless_passed()
+        match self.stream.phase.get() {
+            Phase::Passed => HeadAction::Continue,
+            // A body that nobody looks at stays with the client, however large it is.
+            Phase::Undecided if plugin.can_pause_all && !plugin.reads_body(self.stream.id) => HeadAction::PauseAll,
+            Phase::Undecided | Phase::Refused => HeadAction::Pause,
+        }
     }
 
-    // With `allow_on_headers_stop_iteration` body and trailers arrive while the headers are held, and would let the
-    // request go if they were not held as well. `size` counts all of the body that is held.
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+    // After `HeadAction::Pause` body and trailers arrive while the head is held, and would let the request go if they were
+    // not held as well. `size` counts all of the body that is held.
+    fn on_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if self.stream.phase.get() == Phase::Undecided
             && let Some(plugin) = &self.plugin
         {
             self.on_body_due(plugin.on_body(self.stream.id, size, end_of_stream));
         }
+        // Envoy up to 1.39.0 loses the next piece of a body that was held and is let go from elsewhere: it puts that piece to
+        // what was held by then, and goes on with an empty one. So what is let go in the middle of its body goes with the next
+        // piece.
+        self.stream.mid_body.set(!end_of_stream);
         self.hold_unless_passed()
     }
 
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+    fn on_request_trailers(&mut self) -> Action {
+        self.stream.mid_body.set(false);
         let Some(plugin) = &self.plugin else { return self.hold_unless_passed() };
         match self.strip_trailers(plugin) {
             // Of a request that passed, the upstream has the rest already: what is left is to end it.

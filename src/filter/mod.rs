@@ -1,10 +1,14 @@
 //! The wasm shell: events of the host -> the core, decisions of the core -> calls of the host. Translates, never decides.
+//!
+//! `exports` and `host` are the two sides of the ABI, and all that is unsafe.
 
 mod clock;
 #[cfg(feature = "differential")]
 mod differential;
+mod exports;
 mod host;
 mod http;
+mod logger;
 mod metrics;
 mod plugin;
 mod root;
@@ -12,11 +16,9 @@ mod root;
 mod test_switches;
 mod verify;
 
-use proxy_wasm::types::LogLevel;
-
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|root_id| Box::new(root::Root::new(root_id)));
+/// Once for each VM, before everything else.
+fn start() {
+    exports::set_root_context(|id| Box::new(root::Root::new(id)));
     #[cfg(feature = "differential")]
-    proxy_wasm::set_root_context(|_| Box::new(differential::Root));
-}}
+    exports::set_root_context(|_| Box::new(differential::Root));
+}

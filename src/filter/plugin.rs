@@ -6,10 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use log::{info, warn};
-use proxy_wasm::types::{BufferType, MapType};
 
 use super::clock::Turn;
-use super::host::{self, Shared, Written};
+use super::host::{self, BufferType, MapType, Shared, Written};
 use super::metrics::{self, Share};
 use crate::authorizer::{Authorizer, Decision, Edits, Facts, Outcome, Removals};
 use crate::clock::Now;
@@ -36,6 +35,8 @@ pub(super) enum Phase {
 pub(super) struct Stream {
     pub(super) id: u32,
     pub(super) phase: Rc<Cell<Phase>>,
+    /// The host has handed over a piece of the body, which is held, and the rest is to come.
+    pub(super) mid_body: Rc<Cell<bool>>,
     pub(super) request_id: Option<Rc<[u8]>>,
 }
 
@@ -44,6 +45,8 @@ pub(super) struct Plugin {
     pub(super) configuration: Vec<u8>,
     /// The root's tick runs in the middle of a stream's callback: nothing is carried out on other streams.
     pub(super) nested: Cell<bool>,
+    /// The host knows [`HeadAction::PauseAll`](super::exports::HeadAction::PauseAll).
+    pub(super) can_pause_all: bool,
     max_body_bytes: usize,
     access_log: AccessLog,
     state: RefCell<State>,
@@ -107,7 +110,7 @@ impl SharedPlaces {
 }
 
 impl Plugin {
-    pub(super) fn new(configuration: Vec<u8>, authorizer: Authorizer) -> Self {
+    pub(super) fn new(configuration: Vec<u8>, authorizer: Authorizer, can_pause_all: bool) -> Self {
         let (max_body_bytes, access_log) = (authorizer.config().max_body_bytes, authorizer.config().access_log);
         let requests = Requests::new(authorizer);
         let state = State {
@@ -121,6 +124,7 @@ impl Plugin {
         Self {
             configuration,
             nested: Cell::new(false),
+            can_pause_all,
             max_body_bytes,
             access_log,
             state: RefCell::new(state),
@@ -152,6 +156,11 @@ impl Plugin {
         })
     }
 
+    /// Whether the body of `stream`, which is held, is looked at before it is decided.
+    pub(super) fn reads_body(&self, stream: u32) -> bool {
+        self.with(|state| state.requests.reads_body(WaiterId(stream))).unwrap_or(true)
+    }
+
     /// The names among `names` that a client must not send.
     pub(super) fn client_copies<'a>(&self, names: impl Iterator<Item = &'a [u8]>) -> Option<Vec<Vec<u8>>> {
         self.with(|state| state.requests.authorizer().our_headers().among(names))
@@ -174,7 +183,7 @@ impl Plugin {
             Due::Decision(outcome) => Some(outcome),
             Due::Body => {
                 // One byte more than allowed: a body that has grown meanwhile is not taken for a smaller one.
-                let body = host::buffer(BufferType::HttpRequestBody, self.max_body_bytes.saturating_add(1));
+                let body = host::buffer(BufferType::RequestBody, self.max_body_bytes.saturating_add(1));
                 self.with(|state| state.requests.on_whole_body(id, body.as_deref(), now)).flatten()
             }
         }
@@ -258,6 +267,7 @@ impl Plugin {
                 turn.decided();
                 if let Some(outcome) = self.settle(id, due, now)
                     && self.conclude(&stream, outcome)
+                    && !stream.mid_body.get()
                 {
                     host::continue_request();
                 }
@@ -288,7 +298,7 @@ impl Plugin {
             }
             Decision::Report(denial) => {
                 self.log("would deny", &denial);
-                host::replace(MapType::HttpRequestHeaders, WOULD_DENY.as_bytes(), denial.code().name().as_bytes());
+                host::replace(MapType::RequestHeaders, WOULD_DENY.as_bytes(), denial.code().name().as_bytes());
                 stream.phase.set(Phase::Passed);
             }
         }
@@ -405,7 +415,7 @@ impl State {
 
 /// Changes the request of the effective context; false if the host would not have it.
 fn apply(edits: &Edits) -> bool {
-    let map = MapType::HttpRequestHeaders;
+    let map = MapType::RequestHeaders;
     let Edits { remove, set, body } = edits;
     for name in remove {
         host::remove(map, name.as_bytes());

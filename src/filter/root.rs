@@ -1,18 +1,16 @@
 //! The root context: configuration, callouts to the key service, and the requests that wait for them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
 use log::error;
-use proxy_wasm::hostcalls::dispatch_http_call;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType, MapType};
 use zeroize::Zeroize as _;
 
 use super::clock::{self, Turn};
-use super::host::{self, HeaderMap};
+use super::exports::{HttpContext, RootContext};
+use super::host::{self, BufferType, HeaderMap, MapType};
 use super::http::Http;
 use super::metrics;
 use super::plugin::{Plugin, REPORT_INTERVAL};
@@ -35,7 +33,7 @@ pub(super) struct Root {
     /// former configuration are under way.
     plugins: Vec<Rc<Plugin>>,
     /// Callouts under way by the host's token.
-    callouts: HashMap<u32, (Rc<Plugin>, KeyRequest)>,
+    callouts: BTreeMap<u32, (Rc<Plugin>, KeyRequest)>,
     /// Workers share what they learn: the host can, and the VM has a name, so that no other plugin reads along.
     sharing: bool,
     tick_milliseconds: u32,
@@ -43,11 +41,11 @@ pub(super) struct Root {
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self { id, plugins: Vec::new(), callouts: HashMap::new(), sharing: false, tick_milliseconds: 0 }
+        Self { id, plugins: Vec::new(), callouts: BTreeMap::new(), sharing: false, tick_milliseconds: 0 }
     }
 
-    /// Sends what the resolvers have queued. Only ever runs in a callback of the root: the SDK hands the answer to the
-    /// context that was active when the callout was sent.
+    /// Sends what the resolvers have queued. Only ever runs where the root is the effective context: the host hands the answer
+    /// to the context that sent the request, and drops it with that context.
     fn send_queued(&mut self, now: Now, turn: &Turn) {
         for plugin in &self.plugins {
             let callouts = &mut self.callouts;
@@ -78,7 +76,7 @@ impl Root {
     fn answer(&mut self, token: u32, headers: usize, body_size: usize, now: Now) {
         let Some((plugin, request)) = self.callouts.remove(&token) else { return };
         // The host tells of a callout without an answer by an answer without headers.
-        let map = if headers == 0 { None } else { HeaderMap::read(MapType::HttpCallResponseHeaders) };
+        let map = if headers == 0 { None } else { HeaderMap::read(MapType::CallResponseHeaders) };
         let pairs = map.as_ref().and_then(HeaderMap::pairs).unwrap_or_default();
         let values = |name: &[u8]| pairs.iter().filter(|(n, _)| *n == name).map(|(_, v)| *v).collect::<Vec<_>>();
         let first = |name: &[u8]| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
@@ -86,7 +84,7 @@ impl Root {
         let mut body = match body_size {
             0 => Some(Vec::new()),
             size if size > request.max_body_bytes => None,
-            size => host::buffer(BufferType::HttpCallResponseBody, size),
+            size => host::buffer(BufferType::CallResponseBody, size),
         };
         let cache_control = values(b"cache-control");
         let answer = status.map(|status| Answer {
@@ -147,17 +145,7 @@ fn dispatch(source: &KeySource, request: &KeyRequest) -> Option<u32> {
         headers.push(("if-none-match", etag));
     }
     headers.extend(source.headers.iter().map(|(name, value)| (&**name, &**value)));
-    dispatch_http_call(&source.cluster, headers, None, Vec::new(), request.timeout).ok()
-}
-
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
-        #[cfg(feature = "test-switches")]
-        let _timed = super::test_switches::Timed::begin();
-        let now = now();
-        self.answer(token, headers, body_size, now);
-        self.proceed(now);
-    }
+    host::send(&source.cluster, &headers, request.timeout)
 }
 
 impl RootContext for Root {
@@ -166,6 +154,11 @@ impl RootContext for Root {
         if self.plugins.last().is_some_and(|plugin| plugin.configuration == configuration) {
             // Another listener with the same configuration: the keys that are held serve both.
             return true;
+        }
+        // Hash maps need a seed, or whoever chooses their keys makes them slow.
+        if host::random().is_none() {
+            error!("the host gives no random numbers (random_get)");
+            return false;
         }
         match Config::from_json(&configuration, &|name| std::env::var(name).ok()) {
             Ok(config) => {
@@ -182,8 +175,11 @@ impl RootContext for Root {
                 #[cfg(feature = "test-switches")]
                 let platform = super::test_switches::restrict(platform);
                 let authorizer = Authorizer::new(config, platform);
+                // ABI 0.2.1 has no such answer, and a host that does not know it might let the request go. Envoy is known
+                // by the one function that no other host has.
+                let can_pause_all = super::verify::probed().is_some();
                 self.plugins.retain(|plugin| Rc::strong_count(plugin) > 1);
-                self.plugins.push(Rc::new(Plugin::new(configuration, authorizer)));
+                self.plugins.push(Rc::new(Plugin::new(configuration, authorizer, can_pause_all)));
                 true
             }
             Err(refusal) => {
@@ -204,11 +200,15 @@ impl RootContext for Root {
         self.proceed(now);
     }
 
-    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::new(id, self.id, self.plugins.last().cloned())))
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize) {
+        #[cfg(feature = "test-switches")]
+        let _timed = super::test_switches::Timed::begin();
+        let now = now();
+        self.answer(token, headers, body_size, now);
+        self.proceed(now);
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn create_http_context(&self, id: u32) -> Box<dyn HttpContext> {
+        Box::new(Http::new(id, self.id, self.plugins.last().cloned()))
     }
 }

@@ -12,11 +12,13 @@ use crate::hardening::{LAST_MEMBER, ask, serving};
 use crate::keys::{new_key, request};
 use crate::module::{exports, module};
 use crate::now;
-use crate::support::client::{Connection, bytes_of};
+use crate::support::client::{Connection, bytes_of, chunk, head_of};
 use crate::support::envoy::Envoy;
+use crate::support::exchange::Gate;
 use crate::support::h2_client;
 use crate::support::key_service::Answer;
 use crate::support::reference::{PROXY, Reference};
+use crate::support::rig::Rig;
 use crate::support::signer::Document;
 use crate::support::table::Request;
 use crate::support::token::Token;
@@ -102,12 +104,14 @@ fn a_callback_that_is_missing_from_the_list_lets_requests_pass_unchecked() {
     let (rig, _) = serving(Reference::whole().without("proxy_on_request_headers: {}"));
     assert_eq!(ask(&rig, &Request::get("/license")).status, 200);
 
-    // The body's arrival sets a request free that waits for its key.
+    // The body's arrival sets a request free whose body is read.
     let (rig, _) = serving(Reference::whole().without("proxy_on_request_body: {}"));
+    let tunnel = Request::post("/license").content_type("application/jose").body("no tunnel");
+    assert_eq!((ask(&rig, &tunnel).status, rig.upstream.count()), (200, 1));
+    // One whose body is not read is held whole.
     let disabled = new_key("disabled");
     rig.keys.set_for("disabled", Answer::document(&disabled.jwk().with("status", json!("disabled"))));
-    assert_eq!(ask(&rig, &request(&disabled)).status, 200);
-    assert_eq!(rig.upstream.count(), 1);
+    assert_eq!((ask(&rig, &request(&disabled)).code(), rig.upstream.count()), (Some(513), 1));
 }
 
 #[test]
@@ -115,7 +119,73 @@ fn a_call_that_is_missing_from_the_list_is_refused_and_logged_and_nothing_passes
     for call in ["proxy_get_header_map_pairs", "proxy_get_current_time_nanoseconds", "proxy_remove_header_map_value"] {
         let (rig, key) = serving(Reference::whole().without(&format!("{call}: {{}}")));
         assert_eq!((ask(&rig, &request(&key)).code(), rig.upstream.count()), (Some(500), 0), "{call}");
-        let log = rig.envoy.log();
-        assert!(log.contains(&format!("restricted proxy-wasm capability: {call}")), "{call}: {log}");
+        assert_restricted(&rig, call);
     }
+}
+
+#[test]
+fn without_proxy_send_local_response_a_refused_request_gets_no_answer_and_does_not_pass() {
+    let (rig, key) = serving(Reference::whole().without("proxy_send_local_response: {}"));
+    let mut connection = Connection::open(rig.envoy.address(PROXY));
+    connection.set_patience(Duration::from_secs(2));
+    connection.send(&bytes_of(&Request::post("/license"), &[])).unwrap();
+    assert!(connection.answer("POST").is_err(), "it is answered");
+    assert_eq!(rig.upstream.count(), 0);
+    assert_restricted(&rig, "proxy_send_local_response");
+    assert_eq!(ask(&rig, &request(&key)).status, 200);
+}
+
+#[test]
+fn without_random_get_envoy_does_not_start() {
+    let Err(refusal) = Reference::whole().without("random_get: {}").try_start() else { panic!("it starts") };
+    assert!(refusal.log.contains("the host gives no random numbers (random_get)"), "{}", refusal.log);
+}
+
+#[test]
+fn without_the_foreign_function_a_body_that_waits_arrives_whole_up_to_envoys_buffer() {
+    let (rig, _) = serving(Reference::whole().without("proxy_call_foreign_function: {}"));
+    let (key, gate) = (new_key("late"), Gate::closed());
+    rig.keys.set_for("late", Answer::document(&key.jwk()).held_by(&gate));
+    let sent = request(&key).chunked();
+    let mut connection = Connection::open(rig.envoy.address(PROXY));
+    connection.send(&head_of(&sent, &[])).unwrap();
+    rig.keys.await_count_for("late", 1);
+    connection.send(&chunk(b"one ")).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    gate.open();
+    thread::sleep(Duration::from_millis(100));
+    connection.send(&[chunk(b"two "), chunk(b"three"), b"0\r\n\r\n".to_vec()].concat()).unwrap();
+    assert_eq!(connection.answer("POST").unwrap().status, 200);
+    assert_eq!(rig.upstream.received()[0].body, b"one two three");
+    assert_eq!(ask(&rig, &request(&key).body(vec![b'x'; 400_000])).status, 200, "the key is there");
+    rig.keys.set_for("never", Answer::never());
+    assert_eq!(ask(&rig, &request(&new_key("never")).body(vec![b'x'; 400_000])).status, 413);
+}
+
+/// The list in the place that Envoy 1.40 has for it: with the VM.
+fn successor() -> Reference {
+    let whole = Reference::whole();
+    let start = whole.text().find("                capability_restriction_config: &capabilities\n").expect("the list");
+    let vm = "                vm_config: &vm\n";
+    let end = start + whole.text()[start..].find(vm).expect("the VM behind the list");
+    let list = whole.text()[start..end].to_owned();
+    let inner: String = list.lines().flat_map(|line| ["  ", line, "\n"]).collect();
+    let inner = inner.replace(" &capabilities", "");
+    let again = "                capability_restriction_config: *capabilities\n";
+    whole.with(&[&list, vm].concat(), &[vm, &inner].concat()).with(again, "")
+}
+
+#[test]
+fn the_list_restricts_alike_in_the_place_that_envoy_1_40_has_for_it() {
+    let (rig, key) = serving(successor());
+    assert_eq!((ask(&rig, &request(&key)).code(), ask(&rig, &Request::post("/license")).code()), (None, Some(501)));
+    assert!(!rig.envoy.log().contains("deprecated option"), "{}", rig.envoy.log());
+    let (rig, key) = serving(successor().without("proxy_get_header_map_pairs: {}"));
+    assert_eq!((ask(&rig, &request(&key)).code(), rig.upstream.count()), (Some(500), 0));
+    assert_restricted(&rig, "proxy_get_header_map_pairs");
+}
+
+fn assert_restricted(rig: &Rig, call: &str) {
+    let log = rig.envoy.log();
+    assert!(log.contains(&format!("restricted proxy-wasm capability: {call}")), "{call}: {log}");
 }

@@ -3,14 +3,13 @@
 
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::now;
 use crate::reply::{is_denial, is_denial_without_body};
 use crate::support::client::{Connection, bytes_of};
-use crate::support::exchange::Gate;
 use crate::support::h2_client;
-use crate::support::key_service::Answer;
+use crate::support::key_service::{Answer, KeyService};
 use crate::support::rig::Rig;
 use crate::support::signer::SigningKey;
 use crate::support::table::keyring::keyring;
@@ -178,36 +177,6 @@ fn attack_65_http_1_0_is_decided_like_any_other_version() {
 }
 
 #[test]
-fn a_body_that_comes_in_pieces_while_its_key_is_fetched_arrives_whole() {
-    for stop_iteration in [true, false] {
-        let rig = Rig::adjusted(&reference(), |setup| setup.listeners[0].stop_iteration = stop_iteration);
-        let gate = Gate::closed();
-        rig.keys.set_for(key().kid(), Answer::document(&key().jwk()).held_by(&gate));
-        let body: Vec<u8> = (0..400).map(|place| b'a' + u8::try_from(place % 26).unwrap()).collect();
-        let mut chunked = Vec::new();
-        for byte in &body {
-            chunked.extend([b"1\r\n", &[*byte][..], b"\r\n"].concat());
-        }
-        chunked.extend(b"0\r\n\r\n");
-        let head = format!(
-            "POST /widevine HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nAuthorization: {}\r\n\r\n",
-            token()
-        );
-        let mut connection = Connection::open(rig.envoy.only());
-        connection.send(head.as_bytes()).unwrap();
-        rig.keys.await_count_for(key().kid(), 1);
-        let (first, second) = chunked.split_at(chunked.len() / 2);
-        connection.send_byte_by_byte(first).unwrap();
-        assert_eq!(rig.upstream.count(), 0, "nothing leaves before the decision");
-        gate.open();
-        connection.send_byte_by_byte(second).unwrap();
-        assert_eq!(connection.answer("POST").unwrap().status, 200);
-        assert_eq!(rig.upstream.received()[0].body, body);
-        rig.envoy.assert_healthy();
-    }
-}
-
-#[test]
 fn the_body_of_a_denied_request_goes_nowhere() {
     let rig = rig();
     let mut connection = Connection::open(rig.envoy.only());
@@ -256,4 +225,30 @@ fn where_envoy_normalises_paths_first_the_normal_path_is_decided() {
     assert_eq!(rig.code(&Request::get("/a/../widevine?x=1").token(token())), None);
     assert_eq!(rig.upstream.received()[0].path, "/widevine?x=1");
     rig.envoy.assert_healthy();
+}
+
+#[test]
+fn a_redirect_that_envoy_follows_itself_is_decided_again_and_needs_the_token_to_go_on() {
+    for forward_token in [false, true] {
+        // Servers of the tests answer as they are told: this one is the license server.
+        let licenses = KeyService::start();
+        licenses.set("/license", Answer::new(307, "").header("location", "http://license.example.com/moved"));
+        licenses.set("/moved", Answer::new(200, LICENSE_BODY));
+        let plugin = json!({"keys": {"cluster": "keys"}, "upstream": {"forward_token": forward_token}});
+        let rig = Rig::adjusted(&plugin, |setup| {
+            setup.upstream = licenses.address();
+            setup.listeners[0].follow_redirects = true;
+        });
+        rig.keys.register(key());
+        let answered = rig.exchange(&Request::get("/license").token(token()));
+        let reached: Vec<String> = licenses.received().into_iter().map(|request| request.path).collect();
+        if forward_token {
+            assert_eq!((answered.status, &answered.body[..]), (200, LICENSE_BODY));
+            assert_eq!(reached, ["/license", "/moved"]);
+        } else {
+            is_denial(501, None, &answered).unwrap();
+            assert_eq!(reached, ["/license"]);
+        }
+        rig.envoy.assert_healthy();
+    }
 }

@@ -136,7 +136,7 @@ fn requests(number: usize) -> [(String, Request, Value); 2] {
 }
 
 #[test]
-fn a_key_that_comes_before_or_between_the_pieces_of_a_document_or_before_its_end_counts_alike() {
+fn attack_79_a_key_that_comes_before_or_between_the_pieces_of_a_document_or_before_its_end_counts_alike() {
     let rig = Rig::start(&patient(plugin()));
     let places = VERSIONS.into_iter().flat_map(|version| [0, 1, 2].map(|place| (version, place)));
     for (number, (version, place_of_key)) in places.enumerate() {
@@ -163,7 +163,7 @@ fn a_key_that_comes_before_or_between_the_pieces_of_a_document_or_before_its_end
 }
 
 #[test]
-fn a_key_that_comes_behind_the_whole_document_counts() {
+fn attack_79_a_key_that_comes_behind_the_whole_document_counts() {
     let rig = Rig::start(&patient(plugin()));
     for (number, version) in VERSIONS.into_iter().enumerate() {
         for (kid, request, public) in requests(number) {

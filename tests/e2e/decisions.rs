@@ -127,6 +127,7 @@ impl Run {
         let failures = &self.failures;
         assert!(failures.is_empty(), "{} of {} rows failed:\n{}", failures.len(), self.requests, failures.join("\n"));
         assert!(self.requests > too_few, "{} requests are too few", self.requests);
+        println!("{} requests of the table", self.requests);
     }
 
     /// Runs every row that `send` can send.

@@ -26,6 +26,7 @@ mod documents;
 #[path = "../soak/faults/mod.rs"]
 mod faults;
 mod hardening;
+mod held;
 mod hosts;
 mod keys;
 mod leaks;
@@ -34,6 +35,7 @@ mod load;
 mod metrics;
 mod module;
 mod mutations;
+mod other_host;
 mod outage;
 mod pieces;
 mod reply;

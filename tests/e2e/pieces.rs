@@ -10,7 +10,7 @@ use crate::support::client::{self, Connection, chunk, head_of};
 use crate::support::exchange::{Answered, Gate, Scripted, Step};
 use crate::support::h2_client;
 use crate::support::rig::Rig;
-use crate::support::table::{Request, Version};
+use crate::support::table::{Framing, Request, Version};
 use crate::support::wait;
 
 /// Both versions of HTTP.
@@ -47,7 +47,22 @@ pub(crate) fn in_pieces(
     trailers: &[(&'static str, &'static str)],
     before: impl FnMut(usize),
 ) -> Answered {
-    let request = request.clone().body("").chunked();
+    framed_in_pieces(rig, version, &request.clone().chunked(), pieces, trailers, before)
+}
+
+/// The same with the length told in advance, if that is how the request is framed; then there are no trailers in HTTP/1.1.
+pub(crate) fn framed_in_pieces(
+    rig: &Rig,
+    version: Version,
+    request: &Request,
+    pieces: &[&[u8]],
+    trailers: &[(&'static str, &'static str)],
+    before: impl FnMut(usize),
+) -> Answered {
+    let mut request = request.clone().body("");
+    if request.framing == Framing::Length {
+        request = request.header("content-length", pieces.concat().len().to_string());
+    }
     if version == Version::Http2 {
         over_http_2(rig, &request, pieces, trailers, before)
     } else {
@@ -70,13 +85,15 @@ fn over_http_1(
     for (place, piece) in pieces.iter().enumerate() {
         before(place);
         let sent = rig.envoy.received_bytes();
-        let chunk = chunk(piece);
-        connection.send(&chunk).unwrap();
-        await_bytes(rig, sent, chunk.len());
+        let piece = if request.framing == Framing::Chunked { chunk(piece) } else { piece.to_vec() };
+        connection.send(&piece).unwrap();
+        await_bytes(rig, sent, piece.len());
     }
     before(pieces.len());
-    let trailers: Vec<String> = trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    connection.send(format!("0\r\n{}\r\n", trailers.concat()).as_bytes()).unwrap();
+    if request.framing == Framing::Chunked {
+        let trailers: Vec<String> = trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        connection.send(format!("0\r\n{}\r\n", trailers.concat()).as_bytes()).unwrap();
+    }
     connection.answer(&request.method).unwrap()
 }
 

@@ -132,7 +132,7 @@ fn attack_58_a_body_in_three_chunks_with_trailers_is_opened() {
 }
 
 #[test]
-fn keys_that_come_one_by_one_after_the_body_open_it() {
+fn attack_79_keys_that_come_one_by_one_after_the_body_open_it() {
     for version in VERSIONS {
         let tunnels = Tunnels::start(&patient(with_sessions(plugin())), 1);
         let Tunnels { rig, access, master } = &tunnels;

@@ -22,7 +22,6 @@ mod explain;
 mod factorable;
 mod fuzz;
 mod keys;
-mod lints;
 mod observability;
 mod properties;
 mod proxy;

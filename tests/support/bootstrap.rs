@@ -49,6 +49,8 @@ pub struct Setup {
     pub vm_id: String,
     /// The environment variable with the path of the module.
     pub module: &'static str,
+    /// Runtime flags of Envoy that differ from what it does by itself.
+    pub runtime: Vec<(String, Value)>,
     /// How much Envoy logs.
     pub log_level: String,
     /// The whole configuration in YAML, in place of what the rest above makes up, but for workers and log level.
@@ -78,6 +80,8 @@ pub struct Listener {
     pub normalize_path: bool,
     /// Whether websockets and CONNECT are passed on.
     pub upgrades: bool,
+    /// Whether Envoy itself follows a redirect of the upstream.
+    pub follow_redirects: bool,
     /// Whether Envoy's CORS filter stands in front, for `https://player.example.com`.
     pub cors: bool,
     /// Whether there is an access log.
@@ -110,6 +114,7 @@ impl Setup {
             host: None,
             vm_id: "mdrm".to_owned(),
             module: "MDRM_WASM",
+            runtime: Vec::new(),
             log_level: "info".to_owned(),
             written_out: None,
             hot_restart: false,
@@ -178,6 +183,10 @@ impl Setup {
             "node": {"id": "test", "cluster": "test"},
             "static_resources": {"clusters": clusters},
         });
+        if !self.runtime.is_empty() {
+            let flags: serde_json::Map<String, Value> = self.runtime.iter().cloned().collect();
+            bootstrap["layered_runtime"] = json!({"layers": [{"name": "test", "static_layer": flags}]});
+        }
         if self.dynamic {
             let source = |kind: &str| {
                 json!({
@@ -241,6 +250,7 @@ impl Listener {
             max_headers_kb: 8192,
             normalize_path: false,
             upgrades: false,
+            follow_redirects: false,
             cors: false,
             access_log: true,
             virtual_host: None,
@@ -313,6 +323,10 @@ impl Listener {
                 json!({"name": "cors", "typed_config": {"@type": format!("{TYPES}.filters.http.cors.v3.Cors")}});
             manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"] = json!({"cors": policy});
             manager["http_filters"].as_array_mut().unwrap().insert(0, filter);
+        }
+        if self.follow_redirects {
+            manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["internal_redirect_policy"] =
+                json!({"redirect_response_codes": [307]});
         }
         if self.upgrades {
             manager["upgrade_configs"] = json!([{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]);

@@ -4,9 +4,10 @@
 use std::net::SocketAddr;
 
 use super::bootstrap::Setup;
-use super::envoy::{Envoy, required};
+use super::envoy::{Envoy, Refusal, required};
 use super::key_service::KeyService;
 use super::rig::Rig;
+use super::server;
 use super::upstream::Upstream;
 
 /// The listener with all the settings.
@@ -59,6 +60,17 @@ impl Reference {
     /// An Envoy with it; a cluster of the demo becomes the test's own.
     pub fn start(self) -> Rig {
         self.adjusted(|_| ())
+    }
+
+    /// The same if it may be that Envoy does not start.
+    ///
+    /// # Errors
+    ///
+    /// If it ends by itself.
+    pub fn try_start(self) -> Result<Envoy, Refusal> {
+        let mut setup = Setup::new(server::nobody());
+        setup.written_out = Some(self.at(server::nobody(), server::nobody()));
+        Envoy::try_start(setup)
     }
 
     /// The same with changes to the set-up before Envoy starts.

