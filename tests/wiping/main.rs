@@ -17,8 +17,9 @@ mod freed;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use freed::{SECRET, SPELLED, blocks_with_the_secret};
-use mdrm_authz::jose::jwk::{KeyDocument, KeySet, Provenance, Ring, Unusable};
+use mdrm_authz::jose::jwk::{KeyDocument, KeySet, Provenance, Ring};
 use mdrm_authz::jose::token::Kid;
+use mdrm_authz::jose::unusable::Unusable;
 
 /// How a text can stand in JSON.
 type Spelling = (&'static str, fn(&str) -> String);
