@@ -73,8 +73,9 @@ impl Root {
         }
     }
 
-    fn answer(&mut self, token: u32, headers: usize, body_size: usize, now: Now) {
-        let Some((plugin, request)) = self.callouts.remove(&token) else { return };
+    /// Takes an answer; `None` if there was none, or nobody expects it.
+    fn answer(&mut self, token: u32, headers: usize, body_size: usize, now: Now) -> Option<u16> {
+        let (plugin, request) = self.callouts.remove(&token)?;
         // The host tells of a callout without an answer by an answer without headers.
         let map = if headers == 0 { None } else { HeaderMap::read(MapType::CallResponseHeaders) };
         let pairs = map.as_ref().and_then(HeaderMap::pairs).unwrap_or_default();
@@ -98,6 +99,7 @@ impl Root {
         if request.is_private() {
             body.zeroize();
         }
+        status
     }
 
     fn proceed(&mut self, now: Now) {
@@ -204,8 +206,14 @@ impl RootContext for Root {
         #[cfg(feature = "test-switches")]
         let _timed = super::test_switches::Timed::begin();
         let now = now();
-        self.answer(token, headers, body_size, now);
-        self.proceed(now);
+        let status = self.answer(token, headers, body_size, now);
+        if status.is_none_or(|status| status == 503) {
+            // Envoy says so as well while it removes a cluster, and must not be asked for another callout in the middle of that.
+            self.conclude(now, &Turn::begin());
+            self.set_tick_period(now);
+        } else {
+            self.proceed(now);
+        }
     }
 
     fn create_http_context(&self, id: u32) -> Box<dyn HttpContext> {

@@ -33,6 +33,7 @@ fn plugin() -> Value {
     patient(json!({
         "keys": {"cluster": "keys"},
         "routes": [{"path_prefix": "/cpix", "service": "cpix"}],
+        "default_service": "license",
         "services": {"cpix": {"bind_content": true}},
         "session": {"keys": {"cluster": "keys"}, "kid": "s", "issuer": ISSUER, "audience": AUDIENCE},
     }))

@@ -129,6 +129,7 @@ fn each_counter_counts_what_it_is_named_after() {
     let rig = Rig::start(&json!({
         "keys": {"cluster": "keys", "max_age": "1h"},
         "routes": [{"path": "/healthz", "service": "open"}],
+        "default_service": "license",
     }));
     let (hosts, vms) = (new_key("host"), SigningKey::generate("vm", Alg::EdDSA));
     let (ageing, disabled) = (new_key("ageing"), new_key("disabled"));

@@ -96,7 +96,9 @@ fn attacks_44_and_45_without_a_key_an_outage_of_any_kind_is_500_within_the_timeo
         println!("{}: 500 after {first:?}, then after {next:?}", key.kid());
         assert!(first < TIMEOUT + Duration::from_millis(100) + SLACK, "{}: {first:?}", key.kid());
         assert!(next.iter().all(|took| *took < SLACK), "{}: {next:?}", key.kid());
-        assert_eq!(rig.keys.count_for(key.kid()), 1, "{}", key.kid());
+        // What may be a kept connection that closed is asked for once more.
+        let callouts = if ["503", "reset"].contains(&key.kid()) { 2 } else { 1 };
+        assert_eq!(rig.keys.count_for(key.kid()), callouts, "{}", key.kid());
     }
     assert_eq!(rig.upstream.count(), 0);
     rig.envoy.assert_healthy();

@@ -93,6 +93,10 @@ def check_surrogates(value):
             check_surrogates(member)
 
 
+# The end of the year 9999, in seconds.
+LATEST_TIME = 253_402_300_799
+
+
 class KeyDocument:
     """What a usable document says."""
 
@@ -103,6 +107,8 @@ class KeyDocument:
 
 def read_key(members, owner, scope, symmetric, slow):
     """Raises ValueError for a document that is unusable."""
+    # A member that is null counts as absent, but a null status is none.
+    members = {name: value for name, value in members.items() if value is not None or name == "status"}
     if "status" in members:
         status = members["status"]
         if status in ("disabled", "deleted"):
@@ -119,10 +125,20 @@ def read_key(members, owner, scope, symmetric, slow):
         need(isinstance(scope, list) and all(isinstance(one, str) for one in scope))
     expires = None
     if "exp" in members:
-        need(isinstance(members["exp"], Number))
+        need(isinstance(members["exp"], Number) and 0 <= members["exp"].value <= LATEST_TIME)
         expires = members["exp"].value
     alg, verifies = material(members, symmetric, slow)
     return KeyDocument("enabled", alg, owner, scope, expires, verifies)
+
+
+def serves_another(members):
+    """Whether a key says that it is not for verifying signatures."""
+    purpose, operations = members.get("use"), members.get("key_ops")
+    if purpose is not None and not isinstance(purpose, str):
+        return False
+    if purpose not in (None, "sig"):
+        return True
+    return isinstance(operations, list) and all(isinstance(name, str) for name in operations) and "verify" not in operations
 
 
 def need(condition):

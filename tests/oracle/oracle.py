@@ -223,7 +223,7 @@ class World:
             raise Denied("MDRM-500", "key-service-fails") from None
         except ValueError:
             raise Denied("MDRM-500", "key-service-fails") from None
-        scope = self.scope if "aud" not in members and self.scope and self.holds("audiences-of-one-key") else []
+        scope = self.scope if members.get("aud") is None and self.scope and self.holds("audiences-of-one-key") else []
         try:
             document = self.read_key(members, None, scope, symmetric=True)
         except ValueError:
@@ -253,7 +253,7 @@ class World:
         found, seen = {}, {}
         for members in document["keys"]:
             kid = members.get("kid") if isinstance(members, dict) and not jose.has_repeated_name(members) else None
-            if not isinstance(kid, str):
+            if not isinstance(kid, str) or jose.serves_another(members):
                 continue
             seen[kid] = seen.get(kid, 0) + 1
             try:
