@@ -223,7 +223,9 @@ impl Plugin {
                     let sent = store.and_then(|store| store.source().map(|source| send(source, &request)));
                     if sent != Some(true) {
                         state.warn_of_cluster(request.id);
-                        state.answer(request.id, None, shared, now);
+                        // Read once more: this worker's note has been written meanwhile.
+                        let places = request.places.filter(|_| sharing);
+                        state.answer(request.id, None, places.and_then(SharedPlaces::read), now);
                     }
                 }
                 if turn.is_over() {

@@ -56,7 +56,7 @@ def changed(rng, members):
             ("aud", None), ("aud", [1]), ("aud", {}), ("exp", None), ("exp", "1"), ("exp", 0), ("exp", -1), ("exp", 1e15), ("exp", 1763999999.5),
             ("exp", True), ("session_kid", 1), ("session_kid", None), ("kid", "other"), ("kid", None), ("kid", 1), ("alg", None), ("alg", "none"),
             ("alg", "ES521"), ("alg", "RS256"), ("alg", "PS512"), ("alg", "ES384"), ("alg", "HS256"), ("alg", "EdDSA"), ("alg", 1), ("kty", "rsa"),
-            ("kty", None), ("kty", "oct"), ("kty", "EC"), ("kty", "OKP"), ("crv", "P-384"), ("crv", "secp256k1"), ("crv", None), ("crv", None), ("crv", 1), ("crv", []), ("crv", "Ed448"),
+            ("kty", None), ("kty", "oct"), ("kty", "EC"), ("kty", "OKP"), ("crv", "P-384"), ("crv", "secp256k1"), ("crv", None), ("crv", {}), ("crv", 1), ("crv", []), ("crv", "Ed448"),
             ("x5c", ["MII"]), ("unknown", {"a": [1]}), ("aud", ["urn:verimatrix:multidrm", "urn:verimatrix:multidrm"]),
         ])
         members[name] = value

