@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../support/crowd.rs"]
 mod crowd;
 

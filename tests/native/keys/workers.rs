@@ -38,7 +38,7 @@ impl Proxy {
 
     /// Plugins of one VM that differ in the bounds of what they hold.
     fn of_plugins(all: &[Value]) -> Proxy {
-        let workers = all.iter().map(|members| Stage::one_key(members)).collect();
+        let workers = all.iter().map(Stage::one_key).collect();
         Proxy { workers, ..Proxy::new(0, &one_key()) }
     }
 
