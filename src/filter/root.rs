@@ -73,9 +73,9 @@ impl Root {
         }
     }
 
-    /// Takes an answer; `None` if there was none, or nobody expects it.
-    fn answer(&mut self, token: u32, headers: usize, body_size: usize, now: Now) -> Option<u16> {
-        let (plugin, request) = self.callouts.remove(&token)?;
+    /// Takes an answer; whether the request ended before it was answered.
+    fn answer(&mut self, token: u32, headers: usize, body_size: usize, now: Now) -> bool {
+        let Some((plugin, request)) = self.callouts.remove(&token) else { return true };
         // The host tells of a callout without an answer by an answer without headers.
         let map = if headers == 0 { None } else { HeaderMap::read(MapType::CallResponseHeaders) };
         let pairs = map.as_ref().and_then(HeaderMap::pairs).unwrap_or_default();
@@ -95,11 +95,12 @@ impl Root {
             etag: first(b"etag"),
             body: body.as_deref(),
         });
+        let ended_early = answer.as_ref().is_none_or(Answer::ended_early);
         plugin.on_answer(&request, answer, self.sharing, now);
         if request.is_private() {
             body.zeroize();
         }
-        status
+        ended_early
     }
 
     fn proceed(&mut self, now: Now) {
@@ -206,8 +207,7 @@ impl RootContext for Root {
         #[cfg(feature = "test-switches")]
         let _timed = super::test_switches::Timed::begin();
         let now = now();
-        let status = self.answer(token, headers, body_size, now);
-        if status.is_none_or(|status| status == 503) {
+        if self.answer(token, headers, body_size, now) {
             // Envoy says so as well while it removes a cluster, and must not be asked for another callout in the middle of that.
             self.conclude(now, &Turn::begin());
             self.set_tick_period(now);

@@ -105,7 +105,7 @@ impl Answer<'_> {
 
     /// Whether this is what the host tells of a request that ended before it was answered: refused or reset. Envoy gives
     /// 503 then, and 504 after a time-out.
-    pub(super) fn ended_early(&self) -> bool {
+    pub(crate) fn ended_early(&self) -> bool {
         self.status == 503
     }
 
